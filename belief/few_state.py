@@ -1,0 +1,493 @@
+"""Few-state Student-t hidden Markov model with time-varying transition probabilities.
+
+    r_t | z_t = k   ~   loc + scale_k * T_dof                    Student-t, shared loc and dof
+    z_{t+1} | z_t   ~   transmat_b[z_t]                          b: the block of 21 sessions t is in
+
+K states ordered by scale. The static fit is penalised maximum likelihood by EM and its penalised
+log-likelihood falls at no iteration. The time-varying fit starts from it: in each EM iteration the
+expected moves of every block enter a weighted-memory maximum-likelihood step (`transitions`). That
+step maximises another objective than the likelihood, so it stops when the parameters stop moving
+and promises nothing about the likelihood.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from belief.errors import FitError
+from belief.fitted_model import FittedModel
+from belief.observations import MIN_SESSIONS
+from belief.posterior import REGIME_NAMES, Belief, Regime
+from belief.transitions import TransitionPath, static, weighted_memory
+
+if TYPE_CHECKING:
+    from belief.hmm import Smoothed
+
+Array = npt.NDArray[np.float64]
+
+N_STATES = 3
+BLOCK_LENGTH = 21
+# Chosen on sessions before 2013 by benchmarks/choose_few_state.py, then frozen.
+HALF_LIFE = 1000.0
+PRIOR_MOVES = 50.0
+# Prior of the static fit: one imagined move along every arrow, and each state's variance tied to
+# the pooled one with the weight of two sessions, so that no state collapses onto a single session.
+PRIOR_ARROW = 1.0
+PRIOR_SESSIONS = 2.0
+DOF_RANGE = (2.5, 200.0)
+N_PATHS = 10_000
+SESSIONS_PER_YEAR = 252
+SHORT_RUN = 40
+MAX_ITER = 1000
+# EM stops when an iteration gains less than this, nats; the time-varying fit when nothing moves more.
+TOLERANCE = 1e-5
+# A state visited less than this share of the sessions describes a few days, not a regime.
+MIN_OCCUPANCY = 0.005
+
+
+@dataclass(frozen=True, eq=False)
+class Parameters:
+    """Everything the model needs to weigh a history.
+
+    Attributes:
+        startprob: (K,) p(z_0).
+        transmat: (B, K, K) matrices in force, one per block; B = 1 for the static fit.
+        loc: location of the returns, natural log per session.
+        scale: (K,) Student-t scales, per session, increasing.
+        dof: degrees of freedom of the Student-t.
+    """
+
+    startprob: Array
+    transmat: Array
+    loc: float
+    scale: Array
+    dof: float
+
+
+class Fit(NamedTuple):
+    """Parameters with the path that led to them.
+
+    Attributes:
+        parameters: the last ones.
+        objective: (n_iter,) log-likelihood before each iteration, nats; of the static fit penalised.
+        log_likelihood: of the observations under `parameters`, nats.
+        converged: nothing moved any more.
+        transitions: blocks of the time-varying fit, or the one block of the static fit.
+    """
+
+    parameters: Parameters
+    objective: Array
+    log_likelihood: float
+    converged: bool
+    transitions: TransitionPath
+
+
+def fit_static(log_return: Array, *, n_states: int = N_STATES) -> Fit:
+    """Fit one transition matrix for all time by penalised maximum likelihood (EM).
+
+    Several starts run a short way, hmmlearn's Gaussian fit among them; the best runs to the end.
+
+    Args:
+        log_return: (N,) natural-log returns of consecutive sessions, oldest first.
+        n_states: K, 2 to 5.
+
+    Returns:
+        `Fit` whose `objective` never falls.
+
+    Raises:
+        FitError: too few returns, returns that do not vary, or no start kept every state alive.
+    """
+    _check(log_return, n_states)
+    begun = [_run_static(log_return, start, SHORT_RUN) for start in _starts(log_return, n_states)]
+    alive = [fit for fit in begun if fit is not None]
+    if not alive:
+        raise FitError(
+            f"{n_states} states cannot be told apart in {len(log_return)} returns; "
+            "use fewer states or a longer history"
+        )
+    best = max(alive, key=lambda fit: float(fit.objective[-1]))
+    finished = _run_static(log_return, best.parameters, MAX_ITER)
+    if finished is None:
+        raise FitError(f"a state of {n_states} collapsed in {len(log_return)} returns")
+    return finished
+
+
+def fit_weighted_memory(
+    log_return: Array,
+    static_fit: Fit,
+    *,
+    half_life: float = HALF_LIFE,
+    prior_moves: float = PRIOR_MOVES,
+) -> Fit:
+    """Let the transition matrix move: weighted-memory maximum likelihood inside EM.
+
+    Args:
+        log_return: (N,) natural-log returns, oldest first.
+        static_fit: where to start; its matrix is also the prior of every block.
+        half_life: sessions after which a move counts half; infinity never forgets.
+        prior_moves: imagined moves per row of the static matrix; they do not fade.
+
+    Returns:
+        `Fit` with one matrix per block of 21 moves, aligned to the end; the last is in force now.
+        Its `objective` reports the path and may fall.
+    """
+    base = static_fit.parameters
+    prior = prior_moves * base.transmat[0]
+    parameters, objective, converged = base, [], False
+    for _ in range(MAX_ITER):
+        posterior = _expect(log_return, parameters)
+        objective.append(posterior.log_likelihood)
+        path = weighted_memory(
+            posterior.transitions, half_life=half_life / BLOCK_LENGTH, prior=prior
+        )
+        moved = replace(_maximise(log_return, posterior, parameters), transmat=path.transmat)
+        converged = _distance(moved, parameters) < TOLERANCE
+        parameters = moved
+        if converged:
+            break
+    ordered, path = _ordered(parameters, path)
+    log_likelihood = _expect(log_return, ordered).log_likelihood
+    return Fit(ordered, np.array(objective), log_likelihood, converged, path)
+
+
+def model_parameters(fit: Fit, static_fit: Fit, log_return: Array) -> dict[str, Array]:
+    """What a fit leaves behind in `FittedModel.parameters`, with the static matrix beside it.
+
+    Args:
+        fit: time-varying or static.
+        static_fit: the static fit to the same returns.
+        log_return: (N,) the returns both were fitted to.
+
+    Returns:
+        startprob (K,), transmat (B, K, K), loc, scale (K,), dof, static_transmat (K, K),
+        transition_counts (K, K) and effective_moves (K,) of the block in force, and the
+        distribution of the state at the last session: filtered (K,), predicted (K,).
+    """
+    from belief.hmm import forward_filter
+
+    chosen = fit.parameters
+    states = forward_filter(
+        chosen.startprob,
+        transmat_path(chosen, len(log_return)),
+        emission_logpdf(log_return, chosen.loc, chosen.scale, chosen.dof),
+    )
+    return {
+        "startprob": chosen.startprob,
+        "transmat": chosen.transmat,
+        "loc": np.array(chosen.loc),
+        "scale": chosen.scale,
+        "dof": np.array(chosen.dof),
+        "static_transmat": static_fit.parameters.transmat[0],
+        "transition_counts": fit.transitions.counts[-1],
+        "effective_moves": fit.transitions.effective_size[-1],
+        "filtered": states.filtered[-1].copy(),
+        "predicted": states.predicted[-1].copy(),
+    }
+
+
+def hold_belief(fitted: FittedModel) -> Belief:
+    """Read the belief at the last session a model was fitted to.
+
+    Args:
+        fitted: its parameters are those of `model_parameters`.
+
+    Returns:
+        `Belief` whose regimes are the states.
+    """
+    parameters = fitted.parameters
+    volatility = annualised_volatility(parameters["scale"], float(parameters["dof"]))
+    now = parameters["transmat"][-1]
+    ahead = parameters["filtered"] @ now
+    regimes = tuple(
+        Regime(*row)
+        for row in zip(
+            REGIME_NAMES[len(volatility)],
+            parameters["filtered"].tolist(),
+            parameters["predicted"].tolist(),
+            volatility.tolist(),
+            (1.0 / (1.0 - np.diag(now))).tolist(),
+            parameters["effective_moves"].tolist(),
+            strict=True,
+        )
+    )
+    return Belief(
+        symbol=fitted.symbol,
+        model=fitted.model,
+        as_of=fitted.trained_through,
+        regimes=regimes,
+        transition_matrix=now,
+        static_transition_matrix=parameters["static_transmat"],
+        volatility=float(np.sqrt(ahead @ volatility**2)),
+        volatility_interval_90=_bracket(volatility, ahead),
+        n_sessions=fitted.n_sessions,
+    )
+
+
+def annualised_volatility(scale: Array, dof: float) -> Array:
+    """Standard deviation of a year of log returns of a state that never ends.
+
+    Args:
+        scale: (K,) Student-t scales, per session.
+        dof: degrees of freedom, above 2.
+
+    Returns:
+        (K,) square roots of 252 times the daily variance.
+    """
+    return np.asarray(scale * math.sqrt(dof / (dof - 2.0) * SESSIONS_PER_YEAR))
+
+
+def simulate_scales(
+    fitted: FittedModel, horizons: Sequence[int], rng: np.random.Generator
+) -> Array:
+    """Simulate the scale of the log return to each horizon, given everything but its normal draw.
+
+    A Student-t is a normal with a random variance, so the log return along one simulated path of
+    states and variances is exactly normal: averaging those normals leaves far less noise than
+    drawing the returns. Each path draws its own transition matrix from the Dirichlet posterior of
+    the weighted moves, so uncertainty about the transitions is in the forecast.
+
+    Args:
+        fitted: its parameters are those of `model_parameters`.
+        horizons: sessions ahead, increasing.
+        rng: draws for a shorter horizon are a prefix of those for a longer one.
+
+    Returns:
+        (len(horizons), N_PATHS) standard deviations of the log return, drift left out.
+    """
+    parameters = fitted.parameters
+    scale, dof = parameters["scale"], float(parameters["dof"])
+    rows = rng.standard_gamma(parameters["transition_counts"], (N_PATHS, len(scale), len(scale)))
+    bounds = np.cumsum(rows / rows.sum(axis=2, keepdims=True), axis=2)
+    state = _draw(np.cumsum(parameters["filtered"])[None], rng)
+    path, variance, reached = np.arange(N_PATHS), np.zeros(N_PATHS), []
+    for step in range(1, horizons[-1] + 1):
+        state = _draw(bounds[path, state], rng)
+        variance += scale[state] ** 2 * dof / (2.0 * rng.standard_gamma(dof / 2.0, N_PATHS))
+        if step in horizons:
+            reached.append(np.sqrt(variance))
+    return np.array(reached)
+
+
+def _draw(bounds: Array, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Draw one state per path from cumulative probabilities (1 or N_PATHS, K)."""
+    point = rng.random((N_PATHS, 1))
+    return np.asarray((point > bounds[:, :-1]).sum(axis=1))
+
+
+def _bracket(volatility: Array, probability: Array) -> tuple[float, float]:
+    """Volatilities of the states that hold the 5 % and the 95 % point of the probability."""
+    cumulative = np.cumsum(probability)
+    low, high = np.searchsorted(cumulative, [0.05, 0.95 * cumulative[-1]])
+    return float(volatility[low]), float(volatility[high])
+
+
+def emission_logpdf(log_return: Array, loc: float, scale: Array, dof: float) -> Array:
+    """Log density of each return under each state.
+
+    Args:
+        log_return: (N,) natural-log returns.
+        loc: location, per session.
+        scale: (K,) Student-t scales, per session.
+        dof: degrees of freedom.
+
+    Returns:
+        (N, K) nats.
+
+    Example:
+        >>> emission_logpdf(np.zeros(1), 0.0, np.array([0.01]), 1e6).round(4).tolist()
+        [[3.6862]]
+    """
+    constant = (
+        math.lgamma((dof + 1.0) / 2.0) - math.lgamma(dof / 2.0) - 0.5 * math.log(dof * math.pi)
+    )
+    square = ((log_return[:, None] - loc) / scale) ** 2
+    return np.asarray(constant - np.log(scale) - 0.5 * (dof + 1.0) * np.log(1.0 + square / dof))
+
+
+def transmat_path(parameters: Parameters, n_sessions: int) -> Array:
+    """Lay the blocks of a fit along its sessions.
+
+    Args:
+        parameters: their `transmat` is (B, K, K).
+        n_sessions: N, the sessions the parameters were fitted to.
+
+    Returns:
+        (N, K, K); row t leads from t to t + 1, the last row is the matrix in force.
+    """
+    from belief.hmm import block_index
+
+    if len(parameters.transmat) == 1:
+        return np.repeat(parameters.transmat, n_sessions, axis=0)
+    block = block_index(n_sessions - 1, BLOCK_LENGTH)
+    return np.asarray(parameters.transmat[np.append(block, len(parameters.transmat) - 1)])
+
+
+def _check(log_return: Array, n_states: int) -> None:
+    if not 2 <= n_states <= 5:
+        raise FitError(f"{n_states} states were asked for; the few-state model has 2 to 5")
+    if len(log_return) < MIN_SESSIONS:
+        raise FitError(
+            f"{len(log_return)} returns are too few to fit; at least {MIN_SESSIONS} are needed"
+        )
+    if np.mean(log_return == np.median(log_return)) > 0.5:
+        raise FitError("more than half of the returns are equal; these prices do not move")
+
+
+def _starts(log_return: Array, n_states: int) -> Iterator[Parameters]:
+    """Scales spread narrowly and widely around the pooled one, and hmmlearn's Gaussian fit."""
+    centre = float(np.median(log_return))
+    pooled = float(np.median(np.abs(log_return - centre))) / 0.6745 or float(np.std(log_return))
+    for spread, stay in ((1.5, 0.98), (2.5, 0.95), (4.0, 0.9)):
+        scale = pooled * np.geomspace(1.0 / spread, spread, n_states)
+        yield _start(scale, _sticky(n_states, stay), centre, dof=6.0)
+    peer = _hmmlearn_start(log_return, n_states)
+    if peer is not None:
+        yield _start(*peer, centre, dof=10.0)
+
+
+def _start(scale: Array, transmat: Array, loc: float, *, dof: float) -> Parameters:
+    n_states = len(scale)
+    return Parameters(np.full(n_states, 1.0 / n_states), transmat[None], loc, scale, dof)
+
+
+def _sticky(n_states: int, stay: float) -> Array:
+    off = (1.0 - stay) / (n_states - 1)
+    return np.full((n_states, n_states), off) + (stay - off) * np.eye(n_states)
+
+
+def _hmmlearn_start(log_return: Array, n_states: int) -> tuple[Array, Array] | None:
+    """Scales and matrix of hmmlearn's Gaussian fit, in percent as its absolute priors expect."""
+    import logging
+
+    from hmmlearn.hmm import GaussianHMM
+
+    logging.getLogger("hmmlearn").setLevel(logging.ERROR)
+    percent = 100.0 * log_return[:, None]
+    peer = GaussianHMM(
+        n_states, covariance_type="diag", n_iter=30, implementation="scaling", init_params=""
+    )
+    peer.startprob_ = np.full(n_states, 1.0 / n_states)
+    peer.transmat_ = _sticky(n_states, 0.95)
+    peer.means_ = np.full((n_states, 1), percent.mean())
+    peer.covars_ = percent.var() * np.geomspace(0.2, 5.0, n_states)[:, None]
+    peer.fit(percent)
+    scale = np.sqrt(peer.covars_.reshape(n_states)) / 100.0
+    transmat = 0.99 * peer.transmat_ + 0.01 / n_states
+    return (scale, transmat) if np.isfinite(transmat).all() else None
+
+
+def _run_static(log_return: Array, start: Parameters, max_iter: int) -> Fit | None:
+    """EM from one start; None when a state died on the way."""
+    n_states = len(start.scale)
+    prior = np.full((n_states, n_states), PRIOR_ARROW)
+    parameters, objective, converged = start, [], False
+    for _ in range(max_iter):
+        posterior = _expect(log_return, parameters)
+        if posterior.smoothed.mean(axis=0).min() < MIN_OCCUPANCY:
+            return None
+        objective.append(posterior.log_likelihood + _log_prior(log_return, parameters))
+        transmat = static(posterior.transitions, prior=prior)
+        parameters = replace(_maximise(log_return, posterior, parameters), transmat=transmat[None])
+        converged = len(objective) > 1 and objective[-1] - objective[-2] < TOLERANCE
+        if converged:
+            break
+    counts = posterior.transitions.sum(axis=0)[None]
+    path = TransitionPath(parameters.transmat, counts + prior, counts.sum(axis=2))
+    ordered, path = _ordered(parameters, path)
+    log_likelihood = _expect(log_return, ordered).log_likelihood
+    return Fit(ordered, np.array(objective), log_likelihood, converged, path)
+
+
+def _expect(log_return: Array, parameters: Parameters) -> "Smoothed":
+    """E-step: smoothed states and the expected moves of each block."""
+    from belief.hmm import smooth
+
+    return smooth(
+        parameters.startprob,
+        transmat_path(parameters, len(log_return)),
+        emission_logpdf(log_return, parameters.loc, parameters.scale, parameters.dof),
+        block_length=BLOCK_LENGTH,
+    )
+
+
+def _log_prior(log_return: Array, parameters: Parameters) -> float:
+    """Log prior up to a constant: Dirichlet rows, inverse-gamma variances, uniform elsewhere."""
+    ratio = float(np.var(log_return)) / parameters.scale**2
+    arrows = PRIOR_ARROW * np.log(parameters.transmat[-1]).sum()
+    start = PRIOR_ARROW * np.log(parameters.startprob).sum()
+    return float(arrows + start + 0.5 * PRIOR_SESSIONS * (np.log(ratio) - ratio).sum())
+
+
+def _maximise(log_return: Array, posterior: "Smoothed", old: Parameters) -> Parameters:
+    """M-step of start, location, scales and degrees of freedom; the transition matrix stays.
+
+    A Student-t is a normal whose precision is gamma distributed (Liu & Rubin 1995): `precision` is
+    its expectation given the return and the state.
+    """
+    responsibility = posterior.smoothed
+    square = ((log_return[:, None] - old.loc) / old.scale) ** 2
+    precision = (old.dof + 1.0) / (old.dof + square)
+    weight = responsibility * precision
+    size, first, second = (
+        _weighted_sum(weight, values)
+        for values in (np.ones_like(log_return), log_return, log_return**2)
+    )
+    loc = float((first / old.scale**2).sum() / (size / old.scale**2).sum())
+    spread = second - 2.0 * loc * first + loc**2 * size
+    occupancy = _weighted_sum(responsibility, np.ones_like(log_return))
+    prior_spread = PRIOR_SESSIONS * float(np.var(log_return))
+    scale = np.sqrt((spread + prior_spread) / (occupancy + PRIOR_SESSIONS))
+    surprise = float(np.einsum("tk,tk->", responsibility, np.log(precision)) - size.sum()) / len(
+        log_return
+    )
+    startprob = responsibility[0] + PRIOR_ARROW
+    return Parameters(
+        startprob / startprob.sum(), old.transmat, loc, scale, _next_dof(surprise, old.dof)
+    )
+
+
+def _weighted_sum(weight: Array, values: Array) -> Array:
+    """Sum over sessions, (K,); einsum keeps its order of additions where BLAS may split them."""
+    return np.asarray(np.einsum("tk,t->k", weight, values))
+
+
+def _next_dof(surprise: float, old_dof: float) -> float:
+    """Degrees of freedom that maximise the expected complete log-likelihood (Liu & Rubin 1995)."""
+    from scipy.optimize import brentq
+    from scipy.special import digamma
+
+    rest = 1.0 + surprise + digamma((old_dof + 1.0) / 2.0) - math.log((old_dof + 1.0) / 2.0)
+
+    def slope(dof: float) -> float:
+        return float(math.log(dof / 2.0) - digamma(dof / 2.0) + rest)
+
+    low, high = DOF_RANGE
+    if slope(low) <= 0.0:
+        return low
+    return high if slope(high) >= 0.0 else float(brentq(slope, low, high, xtol=1e-8))
+
+
+def _distance(new: Parameters, old: Parameters) -> float:
+    """Largest move of a probability, of a relative scale, or of a relative degree of freedom."""
+    return max(
+        float(np.abs(new.transmat - old.transmat).max()),
+        float(np.abs(np.log(new.scale / old.scale)).max()),
+        abs(math.log(new.dof / old.dof)),
+    )
+
+
+def _ordered(parameters: Parameters, path: TransitionPath) -> tuple[Parameters, TransitionPath]:
+    """Renumber the states by scale, smallest first, so that labels never switch."""
+    order = np.argsort(parameters.scale)
+    grid = np.ix_(range(len(path.transmat)), order, order)
+    path = TransitionPath(path.transmat[grid], path.counts[grid], path.effective_size[:, order])
+    return replace(
+        parameters,
+        startprob=parameters.startprob[order],
+        transmat=path.transmat,
+        scale=parameters.scale[order],
+    ), path

@@ -1,0 +1,95 @@
+"""FittedModel: the numbers a fit leaves behind, and where they came from. A plain value."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class FittedModel:
+    """One fit of one model to the observations of one symbol.
+
+    Attributes:
+        model: name of the model, one of `belief.models.MODELS`.
+        symbol: whose prices it was fitted to.
+        parameters: name -> array; what the names mean is said by the module that fitted them.
+        log_likelihood: of the observations under the fit, nats.
+        n_iter: iterations the fit took.
+        converged: whether it stopped because nothing moved any more.
+        trained_from, trained_through: first and last session of the observations.
+        n_sessions: how many observations there were.
+        fingerprint: SHA-256 of the prices and of the code that fitted them.
+    """
+
+    model: str
+    symbol: str
+    parameters: Mapping[str, Array]
+    log_likelihood: float
+    n_iter: int
+    converged: bool
+    trained_from: np.datetime64
+    trained_through: np.datetime64
+    n_sessions: int
+    fingerprint: str
+
+    def __post_init__(self) -> None:
+        for values in self.parameters.values():
+            values.setflags(write=False)
+
+    def to_json(self) -> str:
+        """Write the model as JSON; `from_json` gives back the same bits."""
+        record = {
+            **self.__dict__,
+            "parameters": {name: values.tolist() for name, values in self.parameters.items()},
+            "trained_from": str(self.trained_from),
+            "trained_through": str(self.trained_through),
+        }
+        return json.dumps(record)
+
+    @classmethod
+    def from_json(cls, text: str) -> "FittedModel":
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError, KeyError or TypeError: the text is not such a record.
+        """
+        record: dict[str, Any] = json.loads(text)
+        record["parameters"] = {
+            name: np.array(values, dtype=np.float64)
+            for name, values in record["parameters"].items()
+        }
+        for field in ("trained_from", "trained_through"):
+            record[field] = np.datetime64(record[field], "D")
+        return cls(**record)
+
+
+def fingerprint(model: str, prices_fingerprint: str) -> str:
+    """Name a fit by everything it depends on: the model, the prices and the code.
+
+    Args:
+        model: name of the model.
+        prices_fingerprint: `Prices.fingerprint()` of the prices cut at the as-of session.
+
+    Returns:
+        SHA-256 in hexadecimal.
+    """
+    text = "\n".join((model, prices_fingerprint, code_fingerprint()))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@cache
+def code_fingerprint() -> str:
+    """SHA-256 over the source of this package, so that a change of code never meets an old fit."""
+    digest = hashlib.sha256(np.__version__.encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

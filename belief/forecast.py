@@ -1,0 +1,147 @@
+"""Forecast: the predictive distribution of the closing price at a target. A plain value."""
+
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+# Quantiles are kept at equally spaced normal scores: log prices are nearly straight in them, so that
+# straight lines between the points, and beyond the last ones, lose nothing anyone can see.
+NORMAL_SCORES = np.linspace(-4.5, 4.5, 361)
+NORMAL = NormalDist()
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast:
+    """Predictive distribution of a closing price, in dollars of the origin.
+
+    It has no mean: under Student-t log returns the price has none.
+
+    Attributes:
+        symbol: whose price.
+        model: name of the model that made it.
+        origin: the last session that was known.
+        target: the session the forecast is about.
+        horizon: sessions from origin to target.
+        last_close: close at the origin, currency as quoted on the origin.
+        log_return_quantile: (Q,) natural-log return from origin to target at `NORMAL_SCORES`,
+            increasing.
+    """
+
+    symbol: str
+    model: str
+    origin: np.datetime64
+    target: np.datetime64
+    horizon: int
+    last_close: float
+    log_return_quantile: Array
+
+    def __post_init__(self) -> None:
+        self.log_return_quantile.setflags(write=False)
+
+    @property
+    def median(self) -> float:
+        """Price that the close is as likely to be above as below."""
+        return self.quantile(0.5)
+
+    @property
+    def prob_up(self) -> float:
+        """Probability of a close above the last close."""
+        return self.prob_above(self.last_close)
+
+    def quantile(self, probability: float) -> float:
+        """Price that the close stays at or below with this probability.
+
+        Args:
+            probability: strictly between 0 and 1.
+
+        Raises:
+            ValueError: the probability is not strictly between 0 and 1.
+        """
+        if not 0.0 < probability < 1.0:
+            raise ValueError(f"probability is {probability}; it must lie strictly between 0 and 1")
+        log_return = _line(NORMAL.inv_cdf(probability), NORMAL_SCORES, self.log_return_quantile)
+        return self.last_close * float(np.exp(log_return))
+
+    def cdf(self, price: float) -> float:
+        """Probability of a close at or below this price.
+
+        Args:
+            price: in dollars of the origin, positive.
+
+        Raises:
+            ValueError: the price is not a positive number.
+        """
+        if not 0.0 < price < np.inf:
+            raise ValueError(f"price is {price}; it must be a positive number")
+        log_return = float(np.log(price / self.last_close))
+        return NORMAL.cdf(_line(log_return, self.log_return_quantile, NORMAL_SCORES))
+
+    def prob_above(self, price: float) -> float:
+        """Probability of a close above this price.
+
+        Args:
+            price: in dollars of the origin, positive.
+
+        Raises:
+            ValueError: the price is not a positive number.
+        """
+        return 1.0 - self.cdf(price)
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """Central interval that contains the close with this probability.
+
+        Args:
+            level: strictly between 0 and 1, for instance 0.9.
+
+        Raises:
+            ValueError: the level is not strictly between 0 and 1.
+        """
+        tail = (1.0 - level) / 2.0
+        return self.quantile(tail), self.quantile(1.0 - tail)
+
+
+def normal_mixture_quantiles(location: float, scale: Array, *, common_sd: float) -> Array:
+    """Quantiles of an equally weighted mixture of normals around one location.
+
+    Args:
+        location: natural-log return at the centre of every component.
+        scale: (n,) standard deviations of the components.
+        common_sd: standard deviation of an independent normal added to all of them.
+
+    Returns:
+        (Q,) quantiles at `NORMAL_SCORES`, increasing.
+    """
+    from scipy.special import ndtr, ndtri
+
+    variance, weight = _thinned(scale**2)
+    component = np.sqrt(variance + common_sd**2)
+    # from the centre to beyond the last score of the widest component, finest at the centre
+    reach = 1.5 * NORMAL_SCORES[-1] * component.max()
+    distance = component.min() * np.sinh(np.linspace(0.0, np.arcsinh(reach / component.min()), 400))
+    beyond = (ndtr(-distance[:, None] / component) * weight).sum(axis=1)
+    score = -ndtri(np.maximum(beyond, 1e-300))
+    upper = np.interp(NORMAL_SCORES[len(NORMAL_SCORES) // 2 :], score, distance)
+    return location + np.concatenate([-upper[:0:-1], upper])
+
+
+def _thinned(variance: Array, *, body_bins: int = 300, tail: int = 100) -> tuple[Array, Array]:
+    """Sorted variances in equally filled bins with their weights; the largest stay single."""
+    ordered = np.sort(variance)
+    split = max(len(ordered) - tail, 0)
+    parts = [part for part in np.array_split(ordered[:split], body_bins) if len(part)]
+    means = np.array([part.mean() for part in parts] + list(ordered[split:]))
+    sizes = np.array([len(part) for part in parts] + [1] * (len(ordered) - split))
+    return means, sizes / len(ordered)
+
+
+def _line(x: float, xs: Array, ys: Array) -> float:
+    """Piecewise linear interpolation that goes on straight beyond both ends."""
+    if x < xs[0]:
+        return float(ys[0] + (x - xs[0]) * (ys[1] - ys[0]) / (xs[1] - xs[0]))
+    if x > xs[-1]:
+        return float(ys[-1] + (x - xs[-1]) * (ys[-1] - ys[-2]) / (xs[-1] - xs[-2]))
+    return float(np.interp(x, xs, ys))

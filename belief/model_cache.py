@@ -1,0 +1,62 @@
+"""Fits kept on disk under their fingerprint, so that the same question is not fitted twice.
+
+A fit is a pure function of prices, model and code, and the fingerprint names all three: a cached
+fit can be missing or damaged, but never stale and never from another day.
+"""
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+from belief.fitted_model import FittedModel
+from belief.models import fit, fit_fingerprint
+from belief.paths import cache_dir
+from belief.prices import Prices
+
+
+def cached_fit(model: str, prices: Prices) -> FittedModel:
+    """Fit a model, or read the fit made before from the same prices by the same code.
+
+    A cache that cannot be read or written costs time, never an answer.
+
+    Args:
+        model: one of `belief.models.MODELS`.
+        prices: cut at the as-of session.
+
+    Returns:
+        What `belief.models.fit` returns.
+
+    Raises:
+        UsageError: there is no such model.
+        FitError: the prices are too few or do not vary.
+    """
+    name = fit_fingerprint(model, prices)
+    path = cache_dir() / "fits" / f"{name}.json"
+    found = _read(path)
+    if found is not None and found.fingerprint == name:
+        return found
+    fitted = fit(model, prices)
+    with contextlib.suppress(OSError):
+        _write(path, fitted.to_json())
+    return fitted
+
+
+def _read(path: Path) -> FittedModel | None:
+    try:
+        return FittedModel.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _write(path: Path, text: str) -> None:
+    """Write the whole file or nothing: a killed process leaves no half of one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(temporary, path)
+    except OSError:
+        Path(temporary).unlink(missing_ok=True)
+        raise

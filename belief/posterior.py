@@ -1,0 +1,92 @@
+"""Belief: what the model holds to be true at the close of one session. A plain value."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+# Regimes are relative to the symbol's own history, quietest first.
+REGIME_NAMES = {
+    2: ("calm", "turbulent"),
+    3: ("calm", "normal", "turbulent"),
+    4: ("calm", "normal", "turbulent", "crisis"),
+    5: ("very calm", "calm", "normal", "turbulent", "crisis"),
+}
+
+
+@dataclass(frozen=True)
+class Regime:
+    """A named group of states, as people see it.
+
+    Attributes:
+        name: relative to the symbol's own history.
+        probability: that the market is in it at as_of.
+        before: the same before the last session was seen.
+        volatility: annualised standard deviation of log returns inside it (0.45 is 45 %).
+        remaining_sessions: expected sessions until it is left, if the market is in it.
+        effective_moves: how many moves out of it the estimate of its row rests on.
+    """
+
+    name: str
+    probability: float
+    before: float
+    volatility: float
+    remaining_sessions: float
+    effective_moves: float
+
+
+@dataclass(frozen=True, eq=False)
+class Belief:
+    """The filtered distribution over hidden volatility states at as_of, and what it adds up to.
+
+    Attributes:
+        symbol: whose price.
+        model: name of the model that holds the belief.
+        as_of: the last session that is known.
+        regimes: quietest first; their probabilities sum to 1.
+        transition_matrix: (R, R) probabilities of moving from regime to regime in one session that
+            are in force now; rows sum to 1.
+        static_transition_matrix: (R, R) the same from a fit with one matrix for all time.
+        volatility: annualised standard deviation of the next session's log return.
+        volatility_interval_90: annualised volatilities of the regimes that bracket 90 % of belief.
+        n_sessions: observations the model was fitted to.
+    """
+
+    symbol: str
+    model: str
+    as_of: np.datetime64
+    regimes: tuple[Regime, ...]
+    transition_matrix: Array
+    static_transition_matrix: Array
+    volatility: float
+    volatility_interval_90: tuple[float, float]
+    n_sessions: int
+
+    @property
+    def regime(self) -> Regime:
+        """The regime with the highest probability."""
+        return max(self.regimes, key=lambda regime: regime.probability)
+
+    @property
+    def entropy(self) -> float:
+        """How undecided the belief is, nats: 0 is certain, log(R) is no idea."""
+        return -sum(r.probability * math.log(r.probability) for r in self.regimes if r.probability)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; dates as ISO text."""
+        return {
+            "symbol": self.symbol,
+            "model": self.model,
+            "as_of": str(self.as_of),
+            "regimes": [vars(regime) for regime in self.regimes],
+            "transition_matrix": self.transition_matrix.tolist(),
+            "static_transition_matrix": self.static_transition_matrix.tolist(),
+            "volatility": self.volatility,
+            "volatility_interval_90": list(self.volatility_interval_90),
+            "entropy": self.entropy,
+            "n_sessions": self.n_sessions,
+        }

@@ -1,0 +1,201 @@
+"""Sessions: the days the exchange trades (New York, XNYS), and counting in them.
+
+A day is a `numpy.datetime64` with unit D. The calendar's end follows from the days asked about,
+never from the clock, so the same question has the same answer on any day it is asked.
+"""
+
+import datetime
+import functools
+import re
+import warnings
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from belief.errors import UsageError
+
+Days = npt.NDArray[np.datetime64]
+
+FIRST_DAY: Final = np.datetime64("1990-01-01", "D")
+LAST_DAY: Final = np.datetime64("2099-12-31", "D")
+LONGEST_HORIZON: Final = 25_000  # sessions; about as many as a century has
+
+_ISO_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+
+def parse_day(text: str) -> np.datetime64:
+    """Read a day written as ISO 8601, such as 2024-03-28.
+
+    Args:
+        text: the day; spaces around it are ignored.
+
+    Returns:
+        The day, unit D.
+
+    Raises:
+        UsageError: the text is not a day of the calendar written as YYYY-MM-DD.
+
+    Example:
+        >>> parse_day("2024-03-28")
+        np.datetime64('2024-03-28')
+    """
+    stripped = text.strip()
+    try:
+        if not _ISO_DAY.fullmatch(stripped):
+            raise ValueError(stripped)
+        return np.datetime64(datetime.date.fromisoformat(stripped), "D")
+    except ValueError:
+        raise UsageError(
+            f"{text!r} is not a day; write it as YYYY-MM-DD, e.g. 2024-03-28"
+        ) from None
+
+
+def sessions_between(first: np.datetime64, last: np.datetime64) -> Days:
+    """List the sessions from `first` to `last`, both included.
+
+    Args:
+        first: a day, session or not.
+        last: a day, session or not; before `first` gives an empty answer.
+
+    Returns:
+        (N,) sessions in order, unit D, read-only.
+
+    Raises:
+        UsageError: a day is outside 1990 to 2099.
+
+    Example:
+        >>> days = sessions_between(np.datetime64("2024-03-28"), np.datetime64("2024-04-02"))
+        >>> [str(day) for day in days]
+        ['2024-03-28', '2024-04-01', '2024-04-02']
+    """
+    start, end = _day(first), _day(last)
+    sessions = _calendar(max(start, end))
+    return sessions[np.searchsorted(sessions, start) : np.searchsorted(sessions, end, "right")]
+
+
+def is_session(day: np.datetime64) -> bool:
+    """Say whether the exchange trades on a day.
+
+    Args:
+        day: any day from 1990 to 2099.
+
+    Returns:
+        True on a session, False on a weekend or holiday.
+
+    Raises:
+        UsageError: the day is outside 1990 to 2099.
+
+    Example:
+        >>> is_session(np.datetime64("2024-03-29"))  # Good Friday
+        False
+    """
+    return sessions_between(day, day).size == 1
+
+
+def last_session_on_or_before(day: np.datetime64) -> np.datetime64:
+    """Find the last session that is not after a day.
+
+    Args:
+        day: any day from the first session of 1990 to 2099.
+
+    Returns:
+        The day itself when it is a session, otherwise the session before it.
+
+    Raises:
+        UsageError: the day is outside the calendar.
+
+    Example:
+        >>> last_session_on_or_before(np.datetime64("2024-03-31"))
+        np.datetime64('2024-03-28')
+    """
+    asked = _day(day)
+    sessions = _calendar(asked)
+    position = int(np.searchsorted(sessions, asked, "right")) - 1
+    if position < 0:
+        raise UsageError(f"{asked} is before the first session of the calendar, {sessions[0]}")
+    found: np.datetime64 = sessions[position]
+    return found
+
+
+def session_after(origin: np.datetime64, horizon: int) -> np.datetime64:
+    """Find the session `horizon` sessions after a day.
+
+    Args:
+        origin: the day counted from, session or not; it is not counted.
+        horizon: how many sessions ahead, from 1.
+
+    Returns:
+        The horizon-th session after `origin`.
+
+    Raises:
+        UsageError: the horizon is below 1 or leads beyond 2099, or the origin is outside 1990 to
+            2099.
+
+    Example:
+        >>> session_after(np.datetime64("2024-03-28"), 1)
+        np.datetime64('2024-04-01')
+    """
+    if not 1 <= horizon <= LONGEST_HORIZON:
+        raise UsageError(f"a horizon of {horizon} sessions is not one of 1 to {LONGEST_HORIZON:,}")
+    start = _day(origin)
+    # The exchange has never closed for so long that 2 days a session and a month were too few.
+    sessions = _calendar(min(start + np.timedelta64(2 * horizon + 31, "D"), LAST_DAY))
+    position = int(np.searchsorted(sessions, start, "right")) + horizon - 1
+    if position >= sessions.size:
+        raise UsageError(
+            f"{horizon} sessions after {start} is beyond the calendar's end, {LAST_DAY}"
+        )
+    found: np.datetime64 = sessions[position]
+    return found
+
+
+def horizon_of(origin: np.datetime64, target: np.datetime64) -> int:
+    """Count the sessions after `origin` up to and including `target`.
+
+    Args:
+        origin: where the forecast starts; not counted.
+        target: the day it is about; counted when it is a session.
+
+    Returns:
+        The number of sessions in (origin, target]; 0 when the target is not after the origin.
+
+    Raises:
+        UsageError: a day is outside 1990 to 2099.
+
+    Example:
+        >>> horizon_of(np.datetime64("2024-02-29"), np.datetime64("2024-03-28"))
+        20
+    """
+    start, end = _day(origin), _day(target)
+    sessions = _calendar(max(start, end))
+    count = np.searchsorted(sessions, end, "right") - np.searchsorted(sessions, start, "right")
+    return max(int(count), 0)
+
+
+def _day(value: np.datetime64) -> np.datetime64:
+    day: np.datetime64 = value.astype("datetime64[D]")
+    if not FIRST_DAY <= day <= LAST_DAY:
+        raise UsageError(
+            f"{day} is outside the calendar; choose a day from {FIRST_DAY} to {LAST_DAY}"
+        )
+    return day
+
+
+def _calendar(day: np.datetime64) -> Days:
+    """Sessions from 1990 to the end of some decade, so that nearby days share one array."""
+    year = int(str(day)[:4])
+    return _sessions_through(max(2039, year // 10 * 10 + 9))
+
+
+@functools.cache
+def _sessions_through(last_year: int) -> Days:
+    from exchange_calendars import get_calendar  # here, because it imports pandas
+
+    with warnings.catch_warnings():
+        # exchange_calendars 4.13 reads Series.values, which pandas 3.1 announces to change.
+        warnings.filterwarnings("ignore", message="Series.values", category=DeprecationWarning)
+        calendar = get_calendar("XNYS", start=str(FIRST_DAY), end=f"{last_year}-12-31")
+    sessions: Days = calendar.sessions.to_numpy().astype("datetime64[D]")
+    sessions.setflags(write=False)
+    return sessions

@@ -1,0 +1,59 @@
+"""Slow, obvious answers to check the fast ones against; nothing here shares code with the product."""
+
+from itertools import product
+
+import numpy as np
+
+
+def all_paths(startprob, transmat, emission_logpdf):
+    """Every state path of a short chain with its joint log probability with the observations."""
+    n_sessions, n_states = emission_logpdf.shape
+    paths = list(product(range(n_states), repeat=n_sessions))
+    log_joint = np.empty(len(paths))
+    with np.errstate(divide="ignore"):
+        log_start, log_move = np.log(startprob), np.log(transmat)
+    for row, path in enumerate(paths):
+        total = log_start[path[0]] + emission_logpdf[0, path[0]]
+        for t in range(1, n_sessions):
+            total += log_move[t - 1, path[t - 1], path[t]] + emission_logpdf[t, path[t]]
+        log_joint[row] = total
+    return np.array(paths), log_joint
+
+
+def log_sum(values):
+    """log of the sum of exponentials, by hand."""
+    top = np.max(values)
+    return top + np.log(np.sum(np.exp(values - top)))
+
+
+def state_posterior(startprob, transmat, emission_logpdf):
+    """(T, K) p(z_t | all observations) by summing over every path, and the log-likelihood."""
+    paths, log_joint = all_paths(startprob, transmat, emission_logpdf)
+    log_likelihood = log_sum(log_joint)
+    weight = np.exp(log_joint - log_likelihood)
+    n_sessions, n_states = emission_logpdf.shape
+    posterior = np.array(
+        [[weight[paths[:, t] == k].sum() for k in range(n_states)] for t in range(n_sessions)]
+    )
+    return posterior, log_likelihood
+
+
+def pair_posterior(startprob, transmat, emission_logpdf):
+    """(T-1, K, K) p(z_t = i, z_t+1 = j | all observations) by summing over every path."""
+    paths, log_joint = all_paths(startprob, transmat, emission_logpdf)
+    weight = np.exp(log_joint - log_sum(log_joint))
+    n_sessions, n_states = emission_logpdf.shape
+    pairs = np.zeros((n_sessions - 1, n_states, n_states))
+    for path, mass in zip(paths, weight, strict=True):
+        for t in range(n_sessions - 1):
+            pairs[t, path[t], path[t + 1]] += mass
+    return pairs
+
+
+def filtered(startprob, transmat, emission_logpdf):
+    """(T, K) p(z_t | observations to t): the posterior of the chain cut after each session."""
+    rows = [
+        state_posterior(startprob, transmat[: t + 1], emission_logpdf[: t + 1])[0][-1]
+        for t in range(len(emission_logpdf))
+    ]
+    return np.array(rows)

@@ -1,0 +1,145 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from belief.errors import UsageError
+from belief.sessions import (
+    horizon_of,
+    is_session,
+    last_session_on_or_before,
+    parse_day,
+    session_after,
+    sessions_between,
+)
+
+
+def day(text):
+    return np.datetime64(text, "D")
+
+
+DAYS = st.integers(0, 36_000).map(lambda n: day("1990-01-02") + np.timedelta64(n, "D"))
+
+
+def test_march_2024_ends_on_the_thursday_before_good_friday():
+    assert not is_session(day("2024-03-29"))
+    assert last_session_on_or_before(day("2024-03-31")) == day("2024-03-28")
+    assert session_after(day("2024-03-28"), 1) == day("2024-04-01")
+
+
+@pytest.mark.parametrize(
+    "closed",
+    ["2001-09-11", "2001-09-14", "2012-10-29", "2025-01-09", "2025-02-17", "2024-03-30"],
+)
+def test_the_exchange_is_closed_on_its_own_extraordinary_days(closed):
+    assert not is_session(day(closed))
+    assert last_session_on_or_before(day(closed)) < day(closed)
+
+
+def test_2024_has_252_sessions_and_each_is_one():
+    sessions = sessions_between(day("2024-01-01"), day("2024-12-31"))
+    assert sessions.size == 252
+    assert sessions.dtype == np.dtype("datetime64[D]")
+    assert all(is_session(session) for session in sessions)
+
+
+def test_both_ends_belong_to_sessions_between():
+    assert sessions_between(day("2024-03-28"), day("2024-03-28")).tolist() == [
+        day("2024-03-28").item()
+    ]
+    assert sessions_between(day("2024-03-29"), day("2024-03-31")).size == 0
+
+
+def test_an_end_before_the_start_gives_no_sessions_and_a_horizon_of_0():
+    assert sessions_between(day("2024-03-28"), day("2024-03-01")).size == 0
+    assert horizon_of(day("2024-03-28"), day("2024-03-01")) == 0
+    assert horizon_of(day("2024-03-28"), day("2024-03-28")) == 0
+
+
+def test_sessions_cannot_be_changed_by_who_asks():
+    with pytest.raises(ValueError, match="read-only"):
+        sessions_between(day("2024-03-01"), day("2024-03-28"))[0] = day("1999-01-01")
+
+
+@settings(deadline=None)  # the first day of a decade builds a calendar
+@given(origin=DAYS, horizon=st.integers(1, 504))
+def test_session_after_and_horizon_of_undo_each_other(origin, horizon):
+    target = session_after(origin, horizon)
+    assert is_session(target)
+    assert horizon_of(origin, target) == horizon
+    assert horizon_of(origin, target - np.timedelta64(1, "D")) == horizon - 1
+
+
+@settings(deadline=None)  # the first day of a decade builds a calendar
+@given(asked=DAYS)
+def test_the_last_session_is_the_nearest_one_not_after_the_day(asked):
+    found = last_session_on_or_before(asked)
+    assert found <= asked
+    assert sessions_between(found, asked).tolist() == [found.item()]
+
+
+@pytest.mark.parametrize("origin", ["2039-12-01", "2049-12-30", "2059-01-02"])
+def test_a_horizon_may_cross_the_end_of_a_decade(origin):
+    assert horizon_of(day(origin), session_after(day(origin), 504)) == 504
+
+
+def test_answers_do_not_depend_on_what_was_asked_before():
+    asked_first = "session_after(np.datetime64('2090-01-02'), 1); "
+    question = "print(session_after(np.datetime64('2039-12-30'), 3))"
+    imports = "import numpy as np; from belief.sessions import session_after; "
+    answers = {
+        subprocess.run(
+            [sys.executable, "-c", imports + before + question],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for before in ("", asked_first)
+    }
+    assert answers == {"2040-01-05\n"}
+
+
+@pytest.mark.parametrize("outside", ["1989-12-31", "2100-01-01", "1066-10-14"])
+def test_a_day_outside_the_calendar_is_refused_with_the_valid_range(outside):
+    for ask in (is_session, last_session_on_or_before, lambda d: session_after(d, 1)):
+        with pytest.raises(UsageError, match=f"{outside}.*1990-01-01 to 2099-12-31"):
+            ask(day(outside))
+
+
+def test_not_a_day_is_refused():
+    with pytest.raises(UsageError, match="NaT"):
+        is_session(np.datetime64("NaT", "D"))
+
+
+def test_the_first_day_of_the_calendar_has_no_session_before_it():
+    with pytest.raises(UsageError, match="1990-01-01 is before the first session"):
+        last_session_on_or_before(day("1990-01-01"))
+
+
+@pytest.mark.parametrize("horizon", [0, -1, 25_001])
+def test_a_horizon_out_of_range_is_refused(horizon):
+    with pytest.raises(UsageError, match=f"{horizon} sessions"):
+        session_after(day("2024-03-28"), horizon)
+
+
+def test_a_horizon_beyond_the_calendar_is_refused():
+    with pytest.raises(UsageError, match="beyond the calendar's end, 2099-12-31"):
+        session_after(day("2099-12-01"), 100)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "March 2024", "2024-03", "20240328", "2024-02-30", "2024-3-28", "2024-W13-4", "now"],
+)
+def test_a_text_that_is_no_iso_day_is_refused_by_name(text):
+    with pytest.raises(UsageError) as caught:
+        parse_day(text)
+    assert repr(text) in str(caught.value)
+    assert "YYYY-MM-DD" in str(caught.value)
+
+
+def test_spaces_around_a_day_do_not_matter():
+    assert parse_day(" 2024-03-28\n") == day("2024-03-28")

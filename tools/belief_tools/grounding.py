@@ -1,0 +1,809 @@
+"""The grounding check: every figure in a language model's answer comes from a tool result.
+
+The text is read once into figures (dates, percentages, counts, price ranges, numbers). Each figure
+is then judged by the role that the words around it give it: "last close was $834" is wrong even
+when $834 is the median. Where no word gives a role, the figure must be one of the result's own.
+A figure that the check cannot place is a finding: a good text refused costs one retry, a wrong
+price shown costs trust.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing in a text that the tool result does not support.
+
+    Attributes:
+        figure: the words in the text.
+        rule: the kind of rule that was broken, such as ``price`` or ``date``.
+        message: one line that a model can act on.
+    """
+
+    figure: str
+    rule: str
+    message: str
+
+
+@dataclass(frozen=True)
+class _Figure:
+    kind: str
+    start: int
+    end: int
+    value: float = float("nan")
+    tolerance: float = 0.0
+    unit: str = ""
+    high: "_Figure | None" = None  # the upper end, when this is a price range
+
+    def is_near(self, value: float) -> bool:
+        return abs(self.value - value) <= self.tolerance + 1e-9
+
+    def spans(self, low: float, high: float) -> bool:
+        return self.high is not None and self.is_near(low) and self.high.is_near(high)
+
+
+@dataclass(frozen=True)
+class _Page:
+    original: str
+    clean: str  # as long as `original`, so that positions agree
+    prose: str  # `clean` without dates
+    figures: tuple[_Figure, ...] = ()
+
+    def words(self, figure: _Figure) -> str:
+        return self.original[figure.start : figure.end].strip()
+
+    def around(self, figure: _Figure, edge: re.Pattern[str]) -> tuple[int, int]:
+        starts = [m.end() for m in edge.finditer(self.prose, 0, figure.start)]
+        after = edge.search(self.prose, figure.end)
+        return (starts[-1] if starts else 0), (after.start() if after else len(self.prose))
+
+    def sentence(self, figure: _Figure) -> str:
+        start, end = self.around(figure, _SENTENCE)
+        return self.prose[start:end]
+
+
+@dataclass(frozen=True)
+class _Belief:
+    result: Mapping[str, Any]
+    roles: Mapping[str, tuple[float, ...]]
+    prob_above: tuple[tuple[float, float], ...]
+    money: str
+
+    @property
+    def change(self) -> float:
+        return float(self.result["median"]) / float(self.result["last_close"]) - 1.0
+
+
+# --- words ---------------------------------------------------------------------------------------
+
+_NUMBER = r"\d(?:[\d.,]*\d)?"
+_PLAIN_NUMBER = re.compile(r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.(\d+))?|\.(\d+)")
+_SCALES = {"k": 1e3, "thousand": 1e3, "m": 1e6, "mn": 1e6, "million": 1e6}
+_SCALES |= {"b": 1e9, "bn": 1e9, "billion": 1e9, "trillion": 1e12}
+_SYMBOLS = {"$": "dollar", "us$": "USD", "usd": "USD", "€": "EUR", "eur": "EUR", "euro": "EUR"}
+_SYMBOLS |= {"£": "GBP", "gbp": "GBP", "pound": "GBP", "¥": "JPY", "jpy": "JPY", "yen": "JPY"}
+_SYMBOLS |= {"₹": "INR", "inr": "INR", "rupee": "INR", "dollar": "dollar", "buck": "dollar"}
+_SYMBOLS |= {"chf": "CHF", "franc": "CHF", "cad": "CAD", "c$": "CAD", "a$": "AUD", "aud": "AUD"}
+_SYMBOLS |= {"hk$": "HKD", "hkd": "HKD", "cent": "cents", "us dollar": "USD"}
+_DOLLARS = ("USD", "CAD", "AUD", "HKD", "NZD", "SGD")
+_BEFORE = r"(?:US|HK|C|A)?\$|[€£¥₹]|(?:USD|EUR|GBP|JPY|INR|CHF|CAD|AUD|HKD)\b"
+_AFTER = (
+    rf"\$(?!\s?\d)|[€£¥₹](?!\s?\d)|(?:{'|'.join(s for s in _SYMBOLS if s.isalpha())}|US dollar)s?\b"
+)
+_MONEY = re.compile(
+    rf"(?<![\w.,])(?P<sign>-(?=\s?[$€£]))?(?:(?P<before>{_BEFORE})\s?)?(?P<number>{_NUMBER})"
+    rf"(?:[\s-]?(?P<scale>{'|'.join(_SCALES)})\b)?(?:[\s-]*(?P<after>{_AFTER}))?(?!\w)",
+    re.I,
+)
+_SMALL = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
+_SMALL += " fifteen sixteen seventeen eighteen nineteen"
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
+_WORDED = {word: n for n, word in enumerate(_SMALL.split(), start=1)}
+_WORDED |= {word: 10 * n for n, word in enumerate(_TENS.split(), start=2)}
+_WORDED |= {"hundred": 100, "thousand": 1000}
+_WORD = rf"(?:{'|'.join(_WORDED)})"
+_JOIN = r"(?:(?:(?<=hundred)|(?<=thousand))\s+and\s+|[\s-]+)"
+_WORDED_NUMBER = re.compile(rf"\b{_WORD}\b(?:{_JOIN}{_WORD}\b)*", re.I)
+_PERCENT = re.compile(rf"(?<![\w.,])(?P<number>[-+]?{_NUMBER})[\s-]*(?:%|per\s?cent\b|pct\b)", re.I)
+_ODDS = re.compile(r"(?<![\w.,$])(\d+)\s*(?:in|out of|[-/])\s*(?:every\s+)?(\d+)(?![\d.,]*\d)")
+_FRACTION = re.compile(r"(?<![\w.,$])0?\.\d+(?![\w%])")
+_COUNT = re.compile(
+    rf"(?<![\w.,$])(?P<number>{_NUMBER})[\s-]+(?:(?:trading|business|market|exchange|calendar|more)"
+    r"[\s-]+)?(?P<unit>session|day|week|month|quarter|year|hour|minute)s?\b",
+    re.I,
+)
+_MONTHS = "january february march april may june july august september october november december"
+_MONTH_NUMBER = {name[:3]: n for n, name in enumerate(_MONTHS.split(), start=1)}
+_MONTH = rf"(?P<m>(?:{'|'.join(_MONTHS.split())}|(?:{'|'.join(_MONTH_NUMBER)}|sept)\b\.?))"
+_DAY = r"(?P<d>\d{1,2})(?:st|nd|rd|th)?(?!\d)"
+_DATES = tuple(
+    re.compile(rf"(?<![\w$.,]){pattern}(?!\w|[.,]\d)", re.I)
+    for pattern in (
+        r"(?P<y>\d{4})[-/](?P<m>\d{1,2})[-/](?P<d>\d{1,2})",
+        r"(?P<m>\d{1,2})/(?P<d>\d{1,2})/(?P<y>\d{4}|\d{2})",
+        rf"{_MONTH}\s+{_DAY}(?:,?\s+(?P<y>\d{{4}}))?",
+        rf"{_DAY}\s+(?:of\s+)?{_MONTH}(?:,?\s+(?P<y>\d{{4}}))?",
+        rf"{_MONTH},?\s+(?P<y>\d{{4}})",
+        rf"(?-i:(?P<m>{'|'.join(m.title() for m in _MONTHS.split() if m != 'may')}))",
+        r"(?<=\b(?:in|of|by)\s)(?-i:(?P<m>May))",
+        r"(?P<y>(?:19|20)\d\d)(?!\s*(?:dollar|usd|eur|%|percent))",
+    )
+)
+_LABELS = re.compile(r"S&P\s?500|Nasdaq[- ]100|Russell 2000|^\s*\d+[.)](?=\s)", re.I | re.M)
+_ABOUT = r"(?:about|around|roughly|approximately|approx\.?|nearly|almost|close to|near|some|~|≈)"
+_IS_ABOUT = re.compile(rf"{_ABOUT}\s*$", re.I)
+_SENTENCE = re.compile(r"(?<!\bvs)(?<!approx)(?<!\bInc)(?<!Corp)(?<!\bCo)[.!?](?=\s|$)|\n")
+_CLAUSE = re.compile(r"(?<!\bvs)(?<!approx)[.!?](?=\s|$)|\n|;|,(?!\d)|\sand\s|\s(?:while|but)\s")
+
+# The nearest word before a price gives its role; a word serves one price only.
+_ROLE_WORDS = {
+    "last": r"(?:last|latest|most recent|current|today'?s|present|previous|prior)\s+"
+    r"(?:(?!forecast|expected|predicted|median|belief)\w+\s+){0,2}?(?:close|price|value|level)"
+    r"|closed|(?:is |was )?currently|today(?:'s)?|last traded|now (?:at|trad\w+)"
+    r"|(?<!be )(?<!to )trad(?:es|ing) at|(?:up|down) from|versus|vs|compared (?:to|with)|against",
+    "level": r"above|below|over|under|exceed\w*|at least|at most|more than|less than"
+    r"|(?:higher|lower|greater) than|beyond|past|surpass\w*|threshold|level|cross\w*",
+    "expected": r"expect\w*|median|predict\w*|forecast\w*|project(?:s|ed|ion)|anticipat\w*"
+    r"|estimat\w*|will|would|should|target\w*|reach\w*|hits?|likely|best guess|belief",
+    "low": r"(?:as )?lows?|lowest|lower (?:end|bound|limit)|minimum",
+    "high": r"(?:as )?highs?|highest|upper(?: end| bound| limit)?|maximum",
+    "possible": r"could|may|might",
+    "price": r"prices?|worth|valued? at",
+}
+_ROLE_PATTERN = "|".join(f"(?P<{role}>{words})" for role, words in _ROLE_WORDS.items())
+_ROLE = re.compile(rf"\b(?:{_ROLE_PATTERN})\b", re.I)
+_ROLE_AFTER = re.compile(
+    rf"\s*(?:\b(?:is|was|at|as|being|on)\s+(?:the |its |our |a )?(?:{_ROLE_PATTERN})\b"
+    r"|\(\s*(?:the )?(?:(?P<last_>last close|today|now)|(?P<expected_>median|expected))\s*\)"
+    r"|(?P<level_>is\s+(?:very\s+|quite\s+)?(?:unlikely|not likely))"
+    r"|(?P<last__>today|now|currently)\b)",
+    re.I,
+)
+_ROLE_NAMES = {"last": "the last close", "expected": "the expected price", "level": "a level"}
+_RANGE_GAP = re.compile(
+    rf"\s*(?:\b(?P<word>to|and|through|but)\b|(?P<mark>[-\u2013\u2014,]))\s*(?:{_ABOUT}|below|under"
+    r"|(?:a |an )?(?:upper|high)(?: end| bound| of)*)?\s*",
+    re.I,
+)
+_RANGE_LEAD = re.compile(rf"\b(?:between|above|over|within|low of)\s*(?:{_ABOUT})?\s*$", re.I)
+_UP = r"ris(?:e|es|ing)|rose|up|upwards?|higher|increas\w*|gain\w*|climb\w*|grow\w*|above|over"
+_UP += r"|exceed\w*|at least|more than|beyond|surpass\w*|past|reach\w*|hits?|cross\w*|advanc\w*"
+_LIES = r"(?!\s+(?:between|in|within|inside|into|somewhere)\b)"  # "falls between" is no fall
+_DOWN = (
+    rf"fall\w*{_LIES}|fell|down|downwards?|lower|drop\w*|declin\w*|decreas\w*|below|under|less than"
+)
+_DOWN += r"|los(?:e|es|s|ing)|at most|sink\w*|shrink\w*|slip\w*"
+_WAY = re.compile(rf"\b(?:(?P<up>{_UP})|(?P<down>{_DOWN}))\b", re.I)
+_MOVE = re.compile(r"\b(?:ris|rose|increas|climb|gain|fall|fell|drop|declin|mov|chang|go)\w*", re.I)
+_COMPARES = re.compile(r"\b(?:above|below|over|under|exceed\w*|more than|less than)\b", re.I)
+_CHANCE = re.compile(r"\b(?:chances?|probab\w*|odds|(?:un)?likel\w+|confiden\w*|prob|risk)\b", re.I)
+_HEDGE = re.compile(r"\b(?:chances?|probab\w*|odds|likelihood|could|may|might|whether|if)\b", re.I)
+_INTERVAL = re.compile(r"\b(?:intervals?|bands?|ranges?|confidence|bounds?)\b", re.I)
+_NOT = r"\b(?:not|no|never|nor|neither|nothing|none|cannot|without|far from|rather than|unlikely)\b"
+_DENIES = re.compile(rf"{_NOT}|n't\b", re.I)
+_NEGATED = re.compile(rf"(?:{_NOT}|n't\b)(?:[^\w.!?;\n]+(?!but\b)\w+){{0,4}}[^\w.!?;\n]*$", re.I)
+_DIFFERENCE_BEFORE = re.compile(
+    rf"\b(?:(?:{_UP}|{_DOWN}|change)\s+(?:of|by)|up|down|increase|gain|lose)\s+(?:{_ABOUT}\s+)?$",
+    re.I,
+)
+_DIFFERENCE_AFTER = re.compile(
+    r"\s*(?:higher|lower|more|less|(?:increase|rise|gain|drop|fall|decline)\b"
+    r"|(?:above|below|over|under)\s+(?:the |its )?(?:last|latest|current|today))",
+    re.I,
+)
+_AS_OF = r"as of|made|issued|dated|based on|data|since|starting|last clos\w+|closed|close of"
+_DATE_ROLE = re.compile(
+    rf"\b(?:(?P<as_of>{_AS_OF}|known|latest)|(?P<target>{_ROLE_WORDS['expected']}))\b", re.I
+)
+_CERTAIN = re.compile(
+    r"\b(?<!%\s)(?<!percent\s)(?<!\ba\s)(?:certain(?:ly|ty)?|guarantee(?:s|d)?|definitely"
+    r"|surely|undoubtedly|(?:no|without(?: a)?|beyond(?: a)?) doubt|risk-free|for sure|inevitably"
+    r"|bound to|can(?:'|no)t lose)\b",
+    re.I,
+)
+_MULTIPLE = re.compile(
+    r"\b(?:doubl(?:e|es|ed|ing)|tripl(?:e|es|ed|ing)|halv(?:e|es|ed|ing))\b", re.I
+)
+_OUTLOOK = re.compile(
+    r"\b(?P<lead>unlikely|likely|expect\w*|forecast|predict\w*|project\w*|anticipat\w*|set|poised"
+    r"|should|will)\b(?:\s+(?!by\b|than\b|of\b|above\b|below\b)[\w'-]+){0,4}?\s+"
+    r"(?:(?P<up>rise|increase|climb|gain|grow|(?:go|move) up|(?:close|be|end) (?:higher|up))"
+    rf"|(?P<down>fall{_LIES}|decrease|decline|drop|lose|(?:go|move) down"
+    r"|(?:close|be|end) (?:lower|down)))\b",
+    re.I,
+)
+_MARKUP = re.compile(
+    r"</?[a-z_][\w-]*>|<\|.*?\|>|\[/?INST\]|```|[{}]"
+    r"|\b(?:interval_\d+|prob_up|prob_above|last_close|as_of|forecast_id|transition_matrix)\b",
+    re.I,
+)
+_ENDS_WELL = re.compile(
+    r"(?:[.!?][\"')\]*\u201d\u2019]*|[\d%$€£][\"')\]*\u201d\u2019]*|\b(?:dollars|percent|USD))$",
+    re.I,
+)
+_ASKS_NO_PRICE = re.compile(r"\b(?:chances?|probab\w*|odds|likel\w+|regime|volatil\w*)\b", re.I)
+_TYPOGRAPHY = str.maketrans("\u00a0\u202f\u2009\u2019\u2018\u2212*\\`", "   ''-   ")
+
+
+# --- reading -------------------------------------------------------------------------------------
+
+
+def _number(words: str) -> tuple[float, float]:
+    """Return the value of `words` and half a unit of its last place; NaN when malformed."""
+    match = _PLAIN_NUMBER.fullmatch(words.lstrip("+-"))
+    if match is None:
+        return float("nan"), 0.0
+    decimals = len(match[1] or match[2] or "")
+    return float(words.replace(",", "")), 0.5 * 10.0**-decimals
+
+
+def _worded_digits(match: re.Match[str]) -> str:
+    """Return a number in words as digits, padded to keep the positions."""
+    total = current = 0
+    for word in re.findall(_WORD, match[0].lower()):
+        value = _WORDED[word]
+        if value == 1000:
+            total, current = total + max(current, 1) * 1000, 0
+        else:
+            current = max(current, 1) * 100 if value == 100 else current + value
+    return str(total + current).ljust(len(match[0]))
+
+
+def _blank(text: str, figures: Iterable[_Figure]) -> str:
+    for figure in figures:
+        text = text[: figure.start] + " " * (figure.end - figure.start) + text[figure.end :]
+    return text
+
+
+def _dates(text: str) -> list[_Figure]:
+    found: list[_Figure] = []
+    for pattern in _DATES:
+        new = [_Figure("date", *m.span(), unit=_date_parts(m)) for m in pattern.finditer(text)]
+        found, text = found + new, _blank(text, new)
+    return found
+
+
+def _date_parts(match: re.Match[str]) -> str:
+    """Return a date as ``YYYY-MM-DD`` with ``?`` for a part that is not said."""
+    parts = match.groupdict()
+    year, month, day = parts.get("y") or "????", parts.get("m") or "??", parts.get("d") or "??"
+    month = str(_MONTH_NUMBER.get(month[:3].lower(), month))
+    if month.isdigit() and day.isdigit() and int(month) > 12:
+        month, day = day, month
+    return f"{year.rjust(4, '0') if len(year) == 4 else '20' + year}-{month:0>2}-{day:0>2}"
+
+
+def _chances(text: str) -> Iterator[_Figure]:
+    for match in _PERCENT.finditer(text):
+        value, tolerance = _number(match["number"])
+        if _IS_ABOUT.search(text, 0, match.start()):
+            tolerance = max(tolerance, 1.0)
+        yield _Figure("percent", *match.span(), value, tolerance)
+    for match in _ODDS.finditer(text):
+        part, whole = int(match[1]), int(match[2])
+        if part < whole <= 100 or match[1] == match[2] == "50":
+            share = 50.0 if part == whole else 100.0 * part / whole
+            yield _Figure("percent", *match.span(), share, 3.0)
+    for match in _FRACTION.finditer(text):
+        figure = _Figure("percent", *match.span())
+        if re.search(r"probab|chance|likelihood|volatil", _Page(text, text, text).sentence(figure)):
+            value, tolerance = _number(match[0])
+            yield replace(figure, value=100 * value, tolerance=100 * tolerance)
+
+
+def _amounts(text: str) -> Iterator[_Figure]:
+    """Yield every number that is left: a price, with its currency as the unit, or a bare one."""
+    for match in _MONEY.finditer(text):
+        value, tolerance = _number(match["number"])
+        scale = _SCALES[match["scale"].lower()] if match["scale"] else 1.0
+        about = _IS_ABOUT.search(text, 0, match.start())
+        value, tolerance = value * scale, min(tolerance * scale, max(0.5, 0.01 * value * scale))
+        tolerance = max(tolerance, 0.01 * value) if about else tolerance
+        units = {(match[g] or "").lower() for g in ("before", "after")} - {""}
+        unit = " ".join(sorted({_SYMBOLS.get(u, _SYMBOLS.get(u[:-1], u)) for u in units}))
+        yield _Figure("price", *match.span(), -value if match["sign"] else value, tolerance, unit)
+
+
+def _ranges(text: str, prices: list[_Figure]) -> Iterator[_Figure]:
+    """Join neighbouring prices that the text puts as a range."""
+    waiting: _Figure | None = None
+    for price in prices:
+        gap = waiting and _RANGE_GAP.fullmatch(text, waiting.end, price.start)
+        if waiting and gap and _is_range(text, waiting, gap):
+            unit = waiting.unit or price.unit
+            yield replace(waiting, kind="range", end=price.end, unit=unit, high=price)
+            waiting = None
+            continue
+        if waiting:
+            yield waiting
+        waiting = price
+    if waiting:
+        yield waiting
+
+
+def _is_range(text: str, low: _Figure, gap: re.Match[str]) -> bool:
+    if gap["mark"] == ",":
+        return text[: low.start].rstrip().endswith(("[", "("))
+    if gap["word"] in ("and", "but"):
+        return _RANGE_LEAD.search(text, 0, low.start) is not None
+    return True
+
+
+def _read(text: str) -> _Page:
+    clean = _WORDED_NUMBER.sub(_worded_digits, text.translate(_TYPOGRAPHY))
+    clean = _LABELS.sub(lambda m: " " * len(m[0]), clean)
+    figures = _dates(clean)
+    prose = _blank(clean, figures)
+    chances = list(_chances(prose))
+    rest = _blank(prose, chances)
+    counts = [
+        _Figure("count", *m.span(), *_number(m["number"]), m["unit"].lower())
+        for m in _COUNT.finditer(rest)
+    ]
+    rest = _blank(rest, counts)
+    figures += chances + counts + list(_ranges(rest, list(_amounts(rest))))
+    return _Page(text, clean, prose, tuple(sorted(figures, key=lambda f: f.start)))
+
+
+def _believe(result: Mapping[str, Any], question: str) -> _Belief:
+    last, median = float(result["last_close"]), float(result["median"])
+    (low50, high50), (low90, high90) = result["interval_50"], result["interval_90"]
+    asked = [(float(p["level"]), float(p["probability"])) for p in result.get("prob_above") or ()]
+    tails = [(low90, 0.95), (low50, 0.75), (median, 0.5), (high50, 0.25), (high90, 0.05)]
+    in_question = [
+        p for f in _read(question).figures if f.kind in ("price", "range") for p in (f, f.high)
+    ]
+    levels = (*(level for level, _ in asked), *(p.value for p in in_question if p))
+    ends = (low50, low90, high50, high90)
+    roles = {
+        "last": (last,),
+        "expected": (median,),
+        "low": (low50, low90),
+        "high": (high50, high90),
+        "price": (median, last),
+        "possible": (median, *ends),
+        "level": (last, median, *ends, *levels),
+        "": (median, last, *ends),
+    }
+    known = ((last, float(result["prob_up"])), *asked, *tails)
+    return _Belief(result, roles, known, _money_line(result))
+
+
+def _money_line(result: Mapping[str, Any]) -> str:
+    sign = "$" if result["currency"] in _DOLLARS else f"{result['currency']} "
+    digits = 0 if result["median"] >= 20 else 2
+    low, high = result["interval_90"]
+    return (
+        f"median {sign}{result['median']:,.{digits}f}, 90 % interval {sign}{low:,.{digits}f} to "
+        f"{sign}{high:,.{digits}f}, last close {sign}{result['last_close']:,.2f}"
+    )
+
+
+# --- judging -------------------------------------------------------------------------------------
+
+
+def _judge_prices(page: _Page, belief: _Belief) -> Iterator[Finding]:
+    used: set[int] = set()
+    for figure in page.figures:
+        if figure.kind not in ("price", "range"):
+            continue
+        problem = _number_problem(page, figure, belief)
+        if problem is None and figure.kind == "range":
+            problem = _range_problem(page, figure, belief)
+        elif problem is None:
+            problem = _price_problem(page, figure, belief, used)
+        if problem:
+            rule, reason = problem
+            yield Finding(page.words(figure), rule, f"the text says {page.words(figure)}{reason}")
+
+
+def _number_problem(page: _Page, figure: _Figure, belief: _Belief) -> tuple[str, str] | None:
+    ends = [figure, *([figure.high] if figure.high else [])]
+    if any(end.value != end.value for end in ends):
+        return "number", "; write numbers as 1,044 or 1044.20, as the tool result does"
+    currency = belief.result["currency"]
+    fits = {"", currency, *(("dollar", f"{currency} dollar") if currency in _DOLLARS else ())}
+    if any(end.unit not in fits for end in ends):
+        return "currency", f"; the tool result is in {currency}"
+    return None
+
+
+def _price_problem(
+    page: _Page, figure: _Figure, belief: _Belief, used: set[int]
+) -> tuple[str, str] | None:
+    start, _ = page.around(figure, _SENTENCE)
+    if not figure.unit and _is_plain_count(page, figure, belief):
+        return None
+    if _is_difference(page, figure):
+        return _difference_problem(page, figure, belief)
+    role = _role(page, figure, start, used)
+    if not any(figure.is_near(value) for value in belief.roles[role]):
+        name = f" as {_ROLE_NAMES[role]}" if role in _ROLE_NAMES else ""
+        return "price", f"{name}; the tool result has no such price ({belief.money})"
+    return _level_problem(page, figure, belief) if role == "level" else None
+
+
+def _is_plain_count(page: _Page, figure: _Figure, belief: _Belief) -> bool:
+    small_word = page.words(figure)[:1].isalpha() and figure.value < 100
+    return small_word or figure.value == belief.result["horizon"]
+
+
+def _role(page: _Page, figure: _Figure, start: int, used: set[int]) -> str:
+    after = _ROLE_AFTER.match(page.prose, figure.end)
+    if after and after.lastgroup:
+        used.add(after.start(after.lastgroup))
+        return after.lastgroup.rstrip("_")
+    before = [
+        match
+        for match in _ROLE.finditer(page.prose, start, figure.start)
+        if match.start() not in used
+    ]
+    if not before:
+        return ""
+    nearest = before[-1]
+    used.add(nearest.start())
+    used.update(match.start() for match in before if match.lastgroup == "last")
+    clause, _ = page.around(figure, _CLAUSE)
+    lead_in = page.prose[clause : figure.start]
+    unsure = page.sentence(figure) if nearest[0].lower() == "reaching" else lead_in
+    if re.match(r"reach|hit", nearest[0], re.I) and (
+        _HEDGE.search(unsure) or _DENIES.search(unsure)
+    ):
+        return "level"
+    if before[-2:-1] and before[-2].lastgroup == "possible" and nearest.lastgroup == "expected":
+        return "possible"
+    return nearest.lastgroup or ""
+
+
+def _is_difference(page: _Page, figure: _Figure) -> bool:
+    before = _DIFFERENCE_BEFORE.search(page.prose, 0, figure.start)
+    return bool(before or _DIFFERENCE_AFTER.match(page.prose, figure.end))
+
+
+def _difference_problem(page: _Page, figure: _Figure, belief: _Belief) -> tuple[str, str] | None:
+    difference = belief.result["median"] - belief.result["last_close"]
+    way = _way(page.prose[max(0, figure.start - 25) : figure.end + 25])
+    if figure.is_near(abs(difference)) and way * difference >= 0:
+        return None
+    return "price", f" as a change; the median is {difference:+,.2f} from the last close"
+
+
+def _way(text: str, *, last: bool = False) -> int:
+    """Return +1 or -1 for the first (or last) direction word of `text`, 0 without one."""
+    found = list(_WAY.finditer(text))
+    if not found:
+        return 0
+    match = found[-1 if last else 0]
+    way = 1 if match.lastgroup == "up" else -1
+    return -way if re.search(r"(?:\bnot|n't|no)\W+(?:\w+\W+)?$", text[: match.start()]) else way
+
+
+def _level_problem(page: _Page, figure: _Figure, belief: _Belief) -> tuple[str, str] | None:
+    """A level said without a chance, as in "will be above $1,000", must be the likelier side."""
+    start, end = page.around(figure, _CLAUSE)
+    clause = page.prose[start:end]
+    sentence = page.sentence(figure)
+    if _HEDGE.search(sentence) or "%" in sentence or re.search(r"\b(?:asked|level)\b", clause):
+        return None
+    way = _way(page.prose[start : figure.start], last=True)
+    if _DENIES.search(page.prose, start, figure.start):
+        way = -way
+    above = _probability_above(figure, belief)
+    if above is None or (above - 0.5) * way >= 0:
+        return None
+    return "level", f" as if sure; the tool result's chance of a close above it is {above:.0%}"
+
+
+def _probability_above(figure: _Figure, belief: _Belief) -> float | None:
+    return next((chance for level, chance in belief.prob_above if figure.is_near(level)), None)
+
+
+def _range_problem(page: _Page, figure: _Figure, belief: _Belief) -> tuple[str, str] | None:
+    start, _ = page.around(figure, _CLAUSE)
+    result = belief.result
+    if re.search(r"\bfrom\b[^,;\d]*$", page.prose[start : figure.start]) and _MOVE.search(
+        page.prose, start, figure.start
+    ):
+        good = figure.spans(result["last_close"], result["median"])
+        return None if good else ("price", f" as a move; the tool result has {belief.money}")
+    chance = _interval_chance(page, figure)
+    fits = [percent for percent in (50, 90) if figure.spans(*result[f"interval_{percent}"])]
+    if fits and (chance is None or any(chance.is_near(percent) for percent in fits)):
+        return None
+    low, high = result["interval_50"]
+    said = f" with {page.words(chance)}" if chance else ""
+    known = f"50 % interval {low:,.2f} to {high:,.2f}; {belief.money}"
+    return "interval", f"{said}; the tool result has no such interval ({known})"
+
+
+def _interval_chance(page: _Page, figure: _Figure) -> _Figure | None:
+    """Return the percentage that the text gives to a range of prices."""
+    start, end = page.around(figure, _SENTENCE)
+    near = [f for f in page.figures if start <= f.start < end and f.kind in ("percent", "range")]
+    at = near.index(figure)
+    before, after = near[at - 1] if at else None, near[at + 1] if at + 1 < len(near) else None
+    if before and before.kind == "percent":
+        gap = page.prose[before.end : figure.start]
+        clause, _ = page.around(before, _CLAUSE)
+        predicate = re.search(r"(?:\bis|:)\s*$", page.prose[clause : before.start])
+        said = page.prose[clause : before.start] if predicate else ""
+        if not _topic_words(said + gap.replace("above", "", 1)):
+            return before
+    if after and after.kind == "percent":
+        gap = page.prose[figure.end : after.start]
+        if re.fullmatch(rf"[\s,(\[]*(?:with|at|as|is|has)?\s*(?:an?|the)?\s*{_ABOUT}?\s*", gap) or (
+            re.fullmatch(r"[\s,]*(?:with|has)?\s*(?:a |the )?(?:probability|chance)\s+of\s+", gap)
+        ):
+            return after
+    return None
+
+
+def _topic_words(text: str) -> bool:
+    return bool(_WAY.search(text) or re.search(r"regime|volatil", text, re.I))
+
+
+def _judge_percentages(page: _Page, belief: _Belief) -> Iterator[Finding]:
+    taken = {_interval_chance(page, f) for f in page.figures if f.kind == "range"}
+    for figure in page.figures:
+        if figure.kind != "percent" or figure in taken:
+            continue
+        subject, allowed = _percent_subject(page, figure, belief)
+        if not any(figure.is_near(100 * value) for value in allowed):
+            words = page.words(figure)
+            known = ", ".join(f"{100 * value:.1f} %" for value in allowed) or "none"
+            yield Finding(
+                words,
+                "percentage",
+                f"the text says {words} for {subject}; the tool result: {known}",
+            )
+
+
+def _scopes(page: _Page, figure: _Figure) -> list[tuple[int, int]]:
+    """Return where the subject of a percentage may stand, nearest wording first."""
+    clause_start, clause_end = page.around(figure, _CLAUSE)
+    start, end = page.around(figure, _SENTENCE)
+    others = [f for f in page.figures if f.kind == "percent"]
+    clause_start = max([clause_start, *(f.end for f in others if f.end <= figure.start)])
+    clause_end = min([clause_end, *(f.start for f in others if f.start >= figure.end)])
+    before, after = (clause_start, figure.start), (figure.end, clause_end)
+    attributive = re.match(
+        r"\s*(?:chance|probab|likel|odds|confid|interval|range|above|below|higher|lower|of)",
+        page.prose[figure.end :],
+    )
+    near = [after, before] if attributive else [before, after]
+    return [*near, (start, figure.start), (figure.end, end)]
+
+
+def _percent_subject(
+    page: _Page, figure: _Figure, belief: _Belief
+) -> tuple[str, tuple[float, ...]]:
+    scopes = _scopes(page, figure)
+    wording = "".join(page.prose[start:end] for start, end in scopes[:2])
+    for number, (start, end) in enumerate(scopes):
+        text = page.prose[start:end]
+        chance = bool(_CHANCE.search(text) or _CHANCE.search(wording))
+        subject = _named_subject(text, belief) or _moving_subject(
+            page, figure, belief, (start, end), chance=chance, last=number == 2
+        )
+        if subject:
+            return subject
+    up = belief.result["prob_up"]
+    chances = [asked["probability"] for asked in belief.result.get("prob_above") or ()]
+    regimes = [regime["probability"] for regime in belief.result.get("regimes") or ()]
+    return "this", (up, 1 - up, *chances, *(1 - p for p in chances), *regimes)
+
+
+def _named_subject(text: str, belief: _Belief) -> tuple[str, tuple[float, ...]] | None:
+    """Return the regime, volatility or interval that `text` names."""
+    result = belief.result
+    if re.search(r"\b(?:stay|remain|switch|transition|mov(?:e|ing) to)", text, re.I) and (
+        matrix := result.get("transition_matrix")
+    ):
+        return "a transition", tuple(p for row in matrix for p in row)
+    for regime in result.get("regimes") or ():
+        if re.search(rf"\b{re.escape(regime['name'])}\b", text, re.I):
+            return f"the {regime['name']} regime", (regime["probability"],)
+    if re.search(r"volatil", text, re.I):
+        return "the volatility", (result["volatility"],)
+    if _INTERVAL.search(text):
+        return "an interval", (0.5, 0.9)
+    return None
+
+
+def _moving_subject(
+    page: _Page,
+    figure: _Figure,
+    belief: _Belief,
+    scope: tuple[int, int],
+    *,
+    chance: bool,
+    last: bool,
+) -> tuple[str, tuple[float, ...]] | None:
+    """Return the rise, fall or level that the words in `scope` speak of."""
+    text = page.prose[scope[0] : scope[1]]
+    way = _way(text, last=last)
+    signed = page.original[figure.start : figure.end].strip()[:1] in "+-"
+    if not way and not signed:
+        return None
+    if signed:
+        return "the change", (belief.change,)
+    change = (abs(belief.change),) if way * belief.change >= 0 else ()
+    up = float(belief.result["prob_up"])
+    levels = [
+        f
+        for f in page.figures
+        if f.kind == "price" and scope[0] <= f.start < scope[1] and not _is_difference(page, f)
+    ]
+    if levels and (_COMPARES.search(text) or chance):
+        above = _probability_above(levels[-1 if last else 0], belief)
+        sides = () if above is None else (above if way > 0 else 1 - above,)
+        return f"a close {'above' if way > 0 else 'below'} {page.words(levels[0])}", (
+            sides if chance else (*sides, *change)
+        )
+    sides = (up if way > 0 else 1 - up,)
+    sentence, _ = page.around(figure, _SENTENCE)
+    chance_before = _CHANCE.search(page.prose, sentence, figure.start) is not None
+    name = "a rise" if way > 0 else "a fall"
+    if chance:
+        return f"the chance of {name}", sides
+    return name, (*change, *(sides if chance_before or _COMPARES.search(text) else ()))
+
+
+def _judge_dates(page: _Page, belief: _Belief) -> Iterator[Finding]:
+    target, as_of = str(belief.result["target"]), str(belief.result["as_of"])
+    for figure in page.figures:
+        if figure.kind != "date":
+            continue
+        role = _date_role(page, figure)
+        allowed = {"target": (target,), "as_of": (as_of,)}.get(role, (target, as_of))
+        said = figure.unit
+        whole = "??" not in said[8:]
+        if not any(_same_day(said, day) for day in (allowed if whole else (target, as_of))):
+            words = page.words(figure)
+            yield Finding(
+                words, "date", f"the text says {words}; the target is {target}, as of {as_of}"
+            )
+
+
+def _same_day(said: str, day: str) -> bool:
+    return all(a in ("?", b) for a, b in zip(said, day, strict=True))
+
+
+def _date_role(page: _Page, figure: _Figure) -> str:
+    start, end = page.around(figure, _CLAUSE)
+    dates = [f.end for f in page.figures if f.kind == "date" and f.end <= figure.start]
+    before = list(_DATE_ROLE.finditer(page.prose, max([start, *dates]), figure.start))
+    if before:
+        return before[-1].lastgroup or ""
+    if re.search(r"\b(?:on|by|for)\s*(?:\w+day,?\s*)?$", page.prose[start : figure.start], re.I):
+        _, end = page.around(figure, _SENTENCE)
+        after = _DATE_ROLE.search(page.prose, figure.end, end)
+        return (after.lastgroup or "") if after else ""
+    return ""
+
+
+def _judge_counts(page: _Page, belief: _Belief) -> Iterator[Finding]:
+    result = belief.result
+    days = (date.fromisoformat(result["target"]) - date.fromisoformat(result["as_of"])).days
+    sessions, age = result["horizon"], result.get("age_in_sessions")
+    spans = {
+        "session": (sessions, age),
+        "day": (sessions, days, age),
+        "week": (days / 7, sessions / 5),
+        "month": (days / 30.4,),
+        "quarter": (days / 91.3,),
+        "year": (days / 365.25,),
+    }
+    for figure in page.figures:
+        if figure.kind != "count":
+            continue
+        known = [span for span in spans.get(figure.unit, ()) if span is not None]
+        about = _IS_ABOUT.search(page.clean, 0, figure.start)
+        near = replace(figure, tolerance=max(figure.tolerance, 1.0)) if about else figure
+        if not any(near.is_near(span) for span in known):
+            words = page.words(figure)
+            horizon = f"the horizon is {sessions} sessions ({days} days)"
+            yield Finding(words, "count", f"the text says {words}; {horizon}")
+
+
+def _judge_words(page: _Page, belief: _Belief) -> Iterator[Finding]:
+    for match in _CERTAIN.finditer(page.prose):
+        if not _NEGATED.search(page.prose, 0, match.start()):
+            yield Finding(match[0], "certainty", f"no forecast is sure; leave out '{match[0]}'")
+    for match in _MULTIPLE.finditer(page.prose):
+        yield Finding(match[0], "price", f"the tool result says nothing about '{match[0]}'")
+    yield from _judge_outlook(page, belief)
+
+
+def _judge_outlook(page: _Page, belief: _Belief) -> Iterator[Finding]:
+    up, change = float(belief.result["prob_up"]), belief.change
+    for match in _OUTLOOK.finditer(page.prose):
+        figure = _Figure("words", *match.span())
+        start, _ = page.around(figure, _CLAUSE)
+        lead_in = page.prose[start : match.start()]
+        if _HEDGE.search(lead_in) or re.search(r"(?:%|percent|as|equally)\s*$", lead_in, re.I):
+            continue
+        negated = _NEGATED.search(lead_in) or re.search(r"\bless\s*$", lead_in, re.I)
+        negated = negated or re.search(r"\bnot\b|unlikely", match[0], re.I)
+        way = (1 if match["up"] else -1) * (-1 if negated else 1)
+        if way * (up - 0.5) <= 0 or way * change <= 0:
+            yield Finding(
+                match[0],
+                "direction",
+                f"the text says '{match[0]}'; the chance of a rise is {up:.0%} and the median is "
+                f"{change:+.1%} from the last close",
+            )
+
+
+def _judge_form(text: str) -> Iterator[Finding]:
+    if not text.strip():
+        yield Finding("", "empty", "the text is empty; answer with the tool result's summary")
+        return
+    for match in _MARKUP.finditer(text):
+        yield Finding(match[0], "markup", f"the text shows '{match[0]}'; answer in plain sentences")
+        break
+    last = text.strip().splitlines()[-1].strip().rstrip("*_`")
+    labelled = re.match(r"[-*•|]|[\w ]+:", last) and re.search(r"[\w|]$", last)
+    if not (_ENDS_WELL.search(last) or labelled) or text.count("(") > text.count(")"):
+        yield Finding(last[-40:], "cut", "the text stops in mid-sentence; end it with a full stop")
+
+
+def _judge_completeness(page: _Page, belief: _Belief, question: str) -> Iterator[Finding]:
+    if _ASKS_NO_PRICE.search(question) and not re.search(r"\bprice\b|how much", question, re.I):
+        return
+    low, high = belief.result["interval_90"]
+    prices = [f for f in page.figures if f.kind in ("price", "range")]
+    has_median = any(f.kind == "price" and f.is_near(belief.result["median"]) for f in prices)
+    has_median |= any(
+        f.high is not None and f.high.is_near(belief.result["median"]) for f in prices
+    )
+    ends = [end for f in prices for end in (f, f.high) if end]
+    has_interval = any(e.is_near(low) for e in ends) and any(e.is_near(high) for e in ends)
+    if not prices:
+        yield Finding(
+            "", "missing", f"the text states no price from the tool result ({belief.money})"
+        )
+    elif not (has_median or has_interval):
+        reason = "the text states neither the median nor the 90 % interval"
+        yield Finding("", "missing", f"{reason} ({belief.money})")
+
+
+def check(text: str, result: Mapping[str, Any], *, question: str = "") -> tuple[Finding, ...]:
+    """Find what a language model's answer says that the tool result does not.
+
+    Args:
+        text: the answer in prose.
+        result: the fields of a `ForecastResult` as plain values.
+        question: what was asked; a price in it may be restated as a level, never as a forecast.
+
+    Returns:
+        The findings; empty when the text is grounded.
+
+    Example:
+        >>> result = {
+        ...     "symbol": "NVDA", "currency": "USD", "as_of": "2024-03-01", "last_close": 822.79,
+        ...     "target": "2024-03-28", "horizon": 19, "median": 833.6, "prob_up": 0.53,
+        ...     "interval_50": [766.1, 905.0], "interval_90": [665.0, 1044.2], "volatility": 0.48,
+        ... }
+        >>> check("On March 28, 2024 Nvidia is expected at $834.", result)
+        ()
+        >>> [finding.figure for finding in check("Nvidia is expected at $1,208.", result)]
+        ['$1,208', '']
+    """
+    form = tuple(_judge_form(text))
+    if not text.strip():
+        return form
+    page, belief = _read(text), _believe(result, question)
+    return (
+        *form,
+        *_judge_prices(page, belief),
+        *_judge_percentages(page, belief),
+        *_judge_dates(page, belief),
+        *_judge_counts(page, belief),
+        *_judge_words(page, belief),
+        *_judge_completeness(page, belief, question),
+    )

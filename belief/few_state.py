@@ -43,7 +43,7 @@ N_PATHS = 10_000
 SESSIONS_PER_YEAR = 252
 SHORT_RUN = 40
 MAX_ITER = 1000
-# EM stops when an iteration gains less than this, nats; the time-varying fit when nothing moves more.
+# EM stops when an iteration gains less than this, nats; the other fit when nothing moves more.
 TOLERANCE = 1e-5
 # A state visited less than this share of the sessions describes a few days, not a regime.
 MIN_OCCUPANCY = 0.005
@@ -73,7 +73,7 @@ class Fit(NamedTuple):
 
     Attributes:
         parameters: the last ones.
-        objective: (n_iter,) log-likelihood before each iteration, nats; of the static fit penalised.
+        objective: (n_iter,) log-likelihood before each iteration, nats; penalised if static.
         log_likelihood: of the observations under `parameters`, nats.
         converged: nothing moved any more.
         transitions: blocks of the time-varying fit, or the one block of the static fit.
@@ -483,7 +483,7 @@ def _distance(new: Parameters, old: Parameters) -> float:
 def _ordered(parameters: Parameters, path: TransitionPath) -> tuple[Parameters, TransitionPath]:
     """Renumber the states by scale, smallest first, so that labels never switch."""
     order = np.argsort(parameters.scale)
-    grid = np.ix_(range(len(path.transmat)), order, order)
+    grid = np.ix_(np.arange(len(path.transmat)), order, order)
     path = TransitionPath(path.transmat[grid], path.counts[grid], path.effective_size[:, order])
     return replace(
         parameters,

@@ -8,8 +8,8 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 
-# Quantiles are kept at equally spaced normal scores: log prices are nearly straight in them, so that
-# straight lines between the points, and beyond the last ones, lose nothing anyone can see.
+# Quantiles are kept at equally spaced normal scores: log prices are nearly straight in them, so
+# that straight lines between the points, and beyond the last ones, lose nothing anyone can see.
 NORMAL_SCORES = np.linspace(-4.5, 4.5, 361)
 NORMAL = NormalDist()
 

@@ -3,7 +3,7 @@
 Weighted memory is our reading of Memory Prioritized State Estimation (Puthumanaillam et al.): the
 matrix in force in block b is the one that maximises
 
-    sum_{a <= b} weight(b - a) * sum_ij counts[a, i, j] log A[i, j]  +  sum_ij prior[i, j] log A[i, j]
+    sum_{a <= b} weight(b - a) sum_ij counts[a, i, j] log A[i, j] + sum_ij prior[i, j] log A[i, j]
 
 with weight halving every `half_life` blocks. Its rows are normalised weighted counts.
 """

@@ -294,6 +294,7 @@ class ChatServer(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     server: ChatServer
+    protocol_version = "HTTP/1.1"  # connections stay open, so that one left open is noticed
     timeout = 5
 
     def do_GET(self) -> None:
@@ -324,6 +325,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def _end(self, answer: Answer) -> None:
+        self.close_connection = self.close_connection or answer.silent or answer.ending != "whole"
         if answer.ending == "drip":
             for _ in range(int(_LONGEST_WAIT / 0.03)):
                 if self.server.ending.wait(0.03):

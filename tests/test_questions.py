@@ -51,7 +51,7 @@ def test_every_future_target_is_a_session_after_as_of():
         "May Nvidia rise above $100?",
         "Will Nvidia march higher?",
         "Will Nvidia march to 150?",
-        "Will NVDA reach $2025?",
+        "Are 2025 dollars possible for NVDA?",
         "Will NVDA rise above 2025?",
         "Will NVDA reach 2,026?",
         "Will Nvidia stay above its 50-day moving average?",
@@ -69,6 +69,7 @@ def test_nothing_here_is_a_date(text):
     "text",
     [
         "What will Nvidia cost on March 28, 2025?",
+        "Will Nvidia rise from now to 28 March?",
         "What will Nvidia cost at 4pm on 03/28/2025?",
         "Will Nvidia gain 10% by 2026?",
         "Will Nvidia gain 10 percent over 5 days?",
@@ -177,6 +178,7 @@ def test_distance_that_cannot_be_right_is_a_problem_and_no_target(phrase):
     ("text", "symbol", "others"),
     [
         ("Where will $nvda be tomorrow?", "NVDA", ()),
+        ("nividia stock tomorrow?", "NVDA", ()),
         ("What will NVIDIA Corporation (NASDAQ: NVDA) close at?", "NVDA", ()),
         ("What's the Nvidea share price next month?", "NVDA", ()),
         ("WHAT WILL NVIDIA STOCK COST IN MARCH?", "NVDA", ()),
@@ -230,6 +232,13 @@ def test_can_you_is_politeness_and_not_the_future():
 def test_question_without_market_subject_but_with_a_stock_price_has_no_symbol():
     asked = read("Will it close above $900 next month?")
     assert (asked.kind, asked.symbol, asked.levels) == ("future_price", None, (900.0,))
+
+
+def test_overlong_question_is_a_problem_and_only_its_beginning_is_read():
+    asked = read("Will Nvidia be above $200 in March? " + "or 300 in June " * 1_000)
+    assert asked.kind == "future_price" and str(asked.target) == "2025-06-30"
+    assert asked.problem is not None and "characters" in asked.problem
+    assert target_of("Will Nvidia rise? " + " " * 2_000 + "in March") is None
 
 
 def test_import_is_silent_and_leaves_heavy_libraries_for_later():

@@ -81,7 +81,7 @@ def test_the_last_session_is_the_nearest_one_not_after_the_day(asked):
     assert sessions_between(found, asked).tolist() == [found.item()]
 
 
-@pytest.mark.parametrize("origin", ["2039-12-01", "2049-12-30", "2059-01-02"])
+@pytest.mark.parametrize("origin", ["2038-06-01", "2048-06-01", "2049-12-30"])
 def test_a_horizon_may_cross_the_end_of_a_decade(origin):
     assert horizon_of(day(origin), session_after(day(origin), 504)) == 504
 

@@ -302,6 +302,12 @@ def test_an_adjusted_csv_with_its_splits_gives_the_prices_as_traded(tmp_path):
     assert prices.fingerprint() == bundled.fingerprint()
 
 
+def test_an_adjusted_csv_written_newest_first_gives_the_same_prices(tmp_path):
+    header, *rows = adjusted_lines(load_prices("NVDA"))
+    prices = load_prices("NVDA", csv=write(tmp_path, [header, *reversed(rows)]))
+    assert prices.fingerprint() == load_prices("NVDA").fingerprint()
+
+
 def test_an_adjusted_csv_in_single_precision_gives_the_prices_as_traded_to_a_millionth(tmp_path):
     bundled = load_prices("NVDA")
     lines = adjusted_lines(bundled)

@@ -1,0 +1,524 @@
+"""The consultation: the model calls the tool first and answers after, or its words are not shown.
+
+1  the model is asked with the tool forced                          consulted_by "model"
+2  no call came: it is asked for the arguments alone, as JSON       consulted_by "arguments"
+3  still none: the host calls with what it reads in the question    consulted_by "host"
+4  with the result in hand the model answers: as JSON, then as text
+5  every figure of the text is checked; one retry names the errors
+6  still wrong: the belief's own statement is the answer, the text stands beside it as rejected
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from belief.errors import LanguageModelError, UnknownSymbol, UsageError
+from belief.sessions import session_after
+from belief_tools.forecast_tool import (
+    DEFINITION,
+    NAME,
+    PARAMETERS,
+    Arguments,
+    ForecastResult,
+    ForecastTool,
+    cents,
+)
+from belief_tools.grounding import Finding, check
+from belief_tools.llm import Endpoint, Message, Reply, ToolCall
+from belief_tools.questions import Question, read_question
+
+Mode = Literal["tool", "context", "none"]
+MODES: tuple[Mode, ...] = ("tool", "context", "none")
+ASSUMED_HORIZON = 21
+MAX_ROUNDS = 2
+TOKENS = {"call": 300, "prediction": 300, "text": 200, "bare": 200}
+SECONDS = 240.0
+
+PREDICTION: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        "price": {"type": "number"},
+        "low": {"type": "number"},
+        "high": {"type": "number"},
+        "prob_up": {"type": "number"},
+        "reasons": {"type": "string"},
+    },
+    "required": ["price", "low", "high", "prob_up", "reasons"],
+    "additionalProperties": False,
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a person gets to see, and how it came about.
+
+    Attributes:
+        question: as asked.
+        text: the answer that is shown.
+        result: the tool's result it rests on; None when no price was asked for.
+        consulted_by: "model", "arguments", "host", "context" or "none".
+        tool_calls: every call in order: {"name", "arguments", "by", "result" or "error"}.
+        prediction: the model's own {"price", "low", "high", "prob_up", "reasons"}, or None.
+        checks: {"passed", "findings", "rejected"}: what the grounding check found in the last text,
+            and that text where it was replaced.
+        model: name of the language model, or None when none was asked.
+        stop_reason: "answered", "repaired", "replaced", "not a price question", "past price",
+            "not consulted" or "language model failed".
+        notes: what was assumed, corrected or went wrong.
+        receipt: lines by our code that say what the answer rests on.
+    """
+
+    question: str
+    text: str
+    result: ForecastResult | None
+    consulted_by: str
+    tool_calls: tuple[dict[str, Any], ...]
+    prediction: dict[str, Any] | None
+    checks: dict[str, Any]
+    model: str | None
+    stop_reason: str
+    notes: tuple[str, ...]
+    receipt: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON: the fields of the result first, then those of the answer."""
+        fields = {} if self.result is None else self.result.to_dict()
+        own = {name: value for name, value in vars(self).items() if name != "result"}
+        notes = [*fields.get("notes", []), *self.notes]
+        return {**fields, **own, "notes": notes}
+
+
+def answer(
+    text: str, tool: ForecastTool, connect: Callable[[], Endpoint], *, mode: Mode = "tool"
+) -> Answer:
+    """Answer a question about a price, consulting the belief before the model speaks.
+
+    Args:
+        text: the question.
+        tool: the belief, as of one session.
+        connect: gives the language model; called only when one is needed.
+        mode: "tool"; "context" puts the belief in the prompt; "none" asks the bare model.
+
+    Returns:
+        `Answer`; when the model fails, its text is the belief's statement.
+
+    Raises:
+        UsageError: the question's date cannot be a target.
+        UnknownSymbol: the question is about another symbol.
+    """
+    question = read_question(text, as_of=tool.prices.as_of, symbols=tool.symbols)
+    if question.kind != "other" and question.problem:
+        raise UsageError(question.problem)
+    if question.kind != "other" and question.symbol is None and question.other_symbols:
+        raise UnknownSymbol(
+            f"the question is about {', '.join(question.other_symbols)}; "
+            f"these are prices of {tool.prices.symbol}"
+        )
+    if question.kind == "other":
+        return _plain(question, NOT_A_PRICE, "not a price question")
+    if question.kind == "past_price":
+        return _plain(question, _past_price(question, tool), "past price")
+    return _Consultation(question, tool, connect, mode).run()
+
+
+NOT_A_PRICE = (
+    "This is not a question about a future price, so nothing was consulted and no model asked. "
+    'Ask for instance: "What will Nvidia\'s stock price be at the end of next month?"'
+)
+
+
+def _plain(question: Question, text: str, stop_reason: str) -> Answer:
+    return Answer(
+        question=question.text,
+        text=text,
+        result=None,
+        consulted_by="none",
+        tool_calls=(),
+        prediction=None,
+        checks={"passed": True, "findings": [], "rejected": None},
+        model=None,
+        stop_reason=stop_reason,
+        notes=(),
+        receipt=(),
+    )
+
+
+def _past_price(question: Question, tool: ForecastTool) -> str:
+    """The close on a past session, in dollars of as_of."""
+    prices, target = tool.prices, question.target
+    if target is None or target < prices.session[0]:
+        return (
+            f"This is a question about the past; the prices of {prices.name} "
+            f"begin on {prices.session[0]}."
+        )
+    row = int(np.searchsorted(prices.session, target, "right")) - 1
+    close = cents(float(prices.quoted_close()[row]))
+    return (
+        f"{prices.name} closed at {close} on {prices.session[row]} "
+        f"(in dollars of {prices.as_of}). That is known, so nothing was forecast."
+    )
+
+
+class _Consultation:
+    """One question on its way through the steps; the record of calls is all it keeps."""
+
+    def __init__(
+        self, question: Question, tool: ForecastTool, connect: Callable[[], Endpoint], mode: Mode
+    ) -> None:
+        self.question, self.tool, self.connect, self.mode = question, tool, connect, mode
+        self.endpoint: Endpoint | None = None
+        self.calls: list[dict[str, Any]] = []
+        self.notes: list[str] = []
+        self.deadline = time.monotonic() + SECONDS
+        self.messages: list[Message] = [
+            {"role": "system", "content": self._instruction()},
+            {"role": "user", "content": question.text},
+        ]
+        if question.symbol is None:
+            self.notes.append(f"the question names no company; {tool.prices.symbol} was assumed")
+        if question.other_symbols:
+            others = ", ".join(question.other_symbols)
+            self.notes.append(f"only {tool.prices.symbol} is answered for, not {others}")
+        # a target that cannot be is an error before any model is asked
+        self.host_arguments = self._from_question()
+
+    def run(self) -> Answer:
+        """Go through the steps; a model that fails leaves the belief's own statement."""
+        try:
+            self.endpoint = self.connect()
+            return self._bare() if self.mode == "none" else self._consulted(self.endpoint)
+        except LanguageModelError as error:
+            return self._without_model(str(error))
+
+    def _bare(self) -> Answer:
+        asked = [{"role": "user", "content": self.question.text}]
+        reply = self._chat(asked, max_tokens=TOKENS["bare"])
+        note = "the model was not allowed to consult the belief; do not rely on its figures"
+        return replace(
+            _plain(self.question, reply.text.strip(), "not consulted"),
+            model=self._model_name(),
+            checks={"passed": False, "findings": [], "rejected": None},
+            notes=(note,),
+        )
+
+    def _consulted(self, endpoint: Endpoint) -> Answer:
+        result, consulted_by = None, "context"
+        if self.mode == "tool" and endpoint.calls_tools:
+            result, consulted_by = self._ask_for_call(), "model"
+        if self.mode == "tool" and result is None:
+            result, consulted_by = self._ask_for_arguments(), "arguments"
+        if result is None:
+            consulted_by = "context" if self.mode == "context" else "host"
+            result = self._call(self.host_arguments, by=consulted_by)
+        if consulted_by != "model":
+            self.messages = [*self.messages[:1], self._told(result)]
+        prediction = self._ask_for_prediction()
+        return self._ask_for_text(result, consulted_by, prediction)
+
+    # ---- the call ----
+
+    def _ask_for_call(self) -> ForecastResult | None:
+        """Step 1: the tool forced; errors go back to the model, which may try once more."""
+        forced = {"type": "function", "function": {"name": NAME}}
+        for _ in range(MAX_ROUNDS):
+            reply = self._chat(
+                self.messages, tools=[DEFINITION], tool_choice=forced, max_tokens=TOKENS["call"]
+            )
+            if not reply.tool_calls:
+                return None
+            self.messages.append(_as_message(reply))
+            results = [self._answer_call(call) for call in reply.tool_calls]
+            found = [result for result in results if result is not None]
+            if found:
+                return found[0]
+        del self.messages[2:]
+        return None
+
+    def _answer_call(self, call: ToolCall) -> ForecastResult | None:
+        """Answer one call in the conversation, with a result or with an error to learn from."""
+        result, told = None, ""
+        if any("result" in earlier for earlier in self.calls):
+            told = json.dumps({"error": "one call is enough; answer from its result"})
+        elif call.name != NAME:
+            told = self._record_error(call.name, call.arguments, f"there is no tool {call.name!r}")
+        else:
+            try:
+                result = self._call(self._settled(_parsed(call.arguments), "model"), by="model")
+                told = result.to_json()
+            except UsageError as error:
+                told = self._record_error(call.name, call.arguments, str(error))
+        self.messages.append({"role": "tool", "tool_call_id": call.id, "content": told})
+        return result
+
+    def _record_error(self, name: str, arguments: str, error: str) -> str:
+        self.calls.append({"name": name, "arguments": arguments, "by": "model", "error": error})
+        return json.dumps({"error": error})
+
+    def _ask_for_arguments(self) -> ForecastResult | None:
+        """Step 2: the arguments alone, as JSON that follows the tool's schema."""
+        wanted = f"Reply with the arguments of {NAME} for this question, as JSON."
+        asked = [self.messages[0], {"role": "user", "content": f"{self.question.text}\n{wanted}"}]
+        reply = self._chat(asked, schema=(NAME, PARAMETERS), max_tokens=TOKENS["call"])
+        try:
+            settled = self._settled(_parsed(reply.text), "arguments")
+        except UsageError as error:
+            self._record_error(NAME, reply.text, str(error))
+            self.calls[-1]["by"] = "arguments"
+            return None
+        return self._call(settled, by="arguments")
+
+    def _settled(self, arguments: Mapping[str, Any], by: str) -> Arguments:
+        """Check what the model passed; where the question itself is plain, the question wins."""
+        read = self.host_arguments
+        # a model that did not call by itself invents a date where the question has none
+        trusted = self.question.target is None and by == "model"
+        if trusted:
+            settled = self.tool.check(arguments)
+            self.notes.append(f"the target {settled.target} was chosen by the language model")
+            return settled
+        self.tool.check({**arguments, "target_date": str(read.target), "price_levels": None})
+        passed = arguments.get("target_date")
+        if passed != str(read.target):
+            said = self.question.phrase or "no date in the question"
+            self.notes.append(f"target_date {passed!r} became {read.target} ({said})")
+        return read
+
+    def _from_question(self) -> Arguments:
+        """What the host reads in the question; a horizon is assumed where it names no date."""
+        target = self.question.target
+        if target is None:
+            target = session_after(self.tool.prices.as_of, ASSUMED_HORIZON)
+        return self.tool.check(
+            {
+                "symbol": self.tool.prices.symbol,
+                "target_date": str(target),
+                "price_levels": list(self.question.levels) or None,
+            }
+        )
+
+    def _call(self, arguments: Arguments, *, by: str) -> ForecastResult:
+        if self.question.target is None and arguments is self.host_arguments:
+            self.notes.append(f"the question has no date; {ASSUMED_HORIZON} sessions were assumed")
+        result = self.tool.run(arguments)
+        self.calls.append(
+            {
+                "name": NAME,
+                "arguments": arguments.to_dict(self.tool.prices.symbol),
+                "by": by,
+                "result": result.to_dict(),
+            }
+        )
+        return result
+
+    # ---- the answer ----
+
+    def _told(self, result: ForecastResult) -> Message:
+        """The question with the result beside it, for a model that did not call by itself."""
+        lines = [f"{NAME} returned: {result.summary}. {_chances(result)}", self.question.text]
+        return {"role": "user", "content": "\n".join(lines)}
+
+    def _ask_for_prediction(self) -> dict[str, Any] | None:
+        """Step 4, first half: the model's own numbers, or None when they make no sense."""
+        wanted = (
+            "Give your prediction as JSON: price, low and high of a 90 % interval, prob_up (the "
+            "probability of a close above the last close) and reasons in one sentence."
+        )
+        asked = [*self.messages, {"role": "user", "content": wanted}]
+        reply = self._chat(
+            asked, schema=("prediction", PREDICTION), max_tokens=TOKENS["prediction"]
+        )
+        try:
+            return _checked_prediction(_parsed(reply.text))
+        except UsageError as error:
+            self.notes.append(f"the model gave no usable prediction: {error}")
+            return None
+
+    def _ask_for_text(
+        self, result: ForecastResult, consulted_by: str, prediction: dict[str, Any] | None
+    ) -> Answer:
+        """Steps 4 to 6: text, check, one retry, then the belief's own statement."""
+        asked = [*self.messages, {"role": "user", "content": self._wish()}]
+        text, findings = self._grounded(asked, result)
+        stop_reason = "answered"
+        if findings:
+            first = text
+            errors = "\n".join(f"- {finding.message}" for finding in findings)
+            asked += [
+                {"role": "assistant", "content": first},
+                {"role": "user", "content": f"That is wrong:\n{errors}\n{self._wish()}"},
+            ]
+            text, findings = self._grounded(asked, result)
+            stop_reason = "replaced" if findings else "repaired"
+        return Answer(
+            question=self.question.text,
+            text=statement(result) if findings else text,
+            result=result,
+            consulted_by=consulted_by,
+            tool_calls=tuple(self.calls),
+            prediction=prediction,
+            checks={
+                "passed": not findings,
+                "findings": [vars(finding) for finding in findings],
+                "rejected": text if findings else None,
+            },
+            model=self._model_name(),
+            stop_reason=stop_reason,
+            notes=tuple(self.notes),
+            receipt=receipt(result, consulted_by, self._model_name()),
+        )
+
+    def _grounded(
+        self, asked: Sequence[Message], result: ForecastResult
+    ) -> tuple[str, tuple[Finding, ...]]:
+        reply = self._chat(asked, max_tokens=TOKENS["text"])
+        text = reply.text.strip()
+        return text, check(text, result.to_dict(), question=self.question.text)
+
+    def _without_model(self, error: str) -> Answer:
+        """The belief speaks for itself when the model cannot."""
+        done = [call["result"] for call in self.calls if "result" in call]
+        result = ForecastResult(**done[0]) if done else self._call(self.host_arguments, by="host")
+        consulted_by = next(call["by"] for call in self.calls if "result" in call)
+        return Answer(
+            question=self.question.text,
+            text=statement(result),
+            result=result,
+            consulted_by=consulted_by,
+            tool_calls=tuple(self.calls),
+            prediction=None,
+            checks={"passed": True, "findings": [], "rejected": None},
+            model=None if self.endpoint is None else self._model_name(),
+            stop_reason="language model failed",
+            notes=(*self.notes, error),
+            receipt=receipt(result, consulted_by, self._model_name()),
+        )
+
+    # ---- the wording ----
+
+    def _instruction(self) -> str:
+        return (
+            f"Today is {self.tool.prices.as_of}. You answer questions about the price of "
+            f"{self.tool.prices.name} ({self.tool.prices.symbol}). Your memory of prices is out of "
+            f"date: call {NAME} first and use only the figures it returns."
+        )
+
+    def _wish(self) -> str:
+        return (
+            "Answer the question in one or two short sentences. "
+            "Copy the date and the prices exactly as they were returned; add no other figure."
+        )
+
+    def _model_name(self) -> str | None:
+        return None if self.endpoint is None else self.endpoint.name
+
+    def _chat(self, messages: Sequence[Message], **wanted: Any) -> Reply:
+        if self.endpoint is None:
+            raise LanguageModelError("no language model is connected")
+        if time.monotonic() > self.deadline:
+            raise LanguageModelError(f"{self.endpoint.name} took more than {SECONDS:g} seconds")
+        return self.endpoint.chat(messages, **wanted)
+
+
+def statement(result: ForecastResult) -> str:
+    """The belief's own answer, made of its figures alone.
+
+    Args:
+        result: of the tool.
+    """
+    return f"{result.summary}. {_chances(result)}"
+
+
+def _chances(result: ForecastResult) -> str:
+    """The probabilities of a result in words."""
+    above = [
+        f"above {cents(entry['level'])} {_percent(entry['probability'])}"
+        for entry in result.prob_above
+    ]
+    return (
+        "Chance of a close "
+        + ", ".join([f"above the last close {_percent(result.prob_up)}", *above])
+        + "."
+    )
+
+
+def receipt(result: ForecastResult, consulted_by: str, model: str | None) -> tuple[str, ...]:
+    """Say what an answer rests on, line by line.
+
+    Args:
+        result: of the tool.
+        consulted_by: how the consultation happened.
+        model: name of the language model, or None.
+    """
+    regime = max(result.regimes, key=lambda entry: float(entry["probability"]))
+    age = "" if result.age_in_days is None else f", {result.age_in_days} days old"
+    half, wide = result.interval_50, result.interval_90
+    record = "not measured yet" if result.track_record is None else str(result.track_record)
+    return (
+        f"as of {result.as_of}, {result.source}{age}; last close {cents(result.last_close)}",
+        f"target {result.target}, {result.horizon} sessions ahead: median {cents(result.median)}, "
+        f"50 % {cents(half[0])} to {cents(half[1])}, 90 % {cents(wide[0])} to {cents(wide[1])}",
+        f"regime {regime['name']} ({_percent(regime['probability'])}), "
+        f"volatility {_percent(result.volatility)} a year; track record: {record}",
+        f"{HOW[consulted_by]}; language model {model or 'none'}; forecast {result.forecast_id}",
+        *result.notes,
+    )
+
+
+HOW = {
+    "model": "the model called the tool",
+    "arguments": "the model wrote the call as JSON",
+    "host": "consulted by host: the model made no call",
+    "context": "the belief was put in the prompt",
+}
+
+
+def _percent(share: float) -> str:
+    """A probability in whole percent, never rounded to certainty."""
+    if share < 0.01:
+        return "under 1 %"
+    return "over 99 %" if share > 0.99 else f"{100 * share:.0f} %"
+
+
+def _parsed(text: str) -> Mapping[str, Any]:
+    """A JSON object, as the model wrote it."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        raise UsageError(f"{text[:60]!r} is not JSON") from None
+    if not isinstance(value, dict):
+        raise UsageError(f"{text[:60]!r} is not a JSON object")
+    return value
+
+
+def _checked_prediction(value: Mapping[str, Any]) -> dict[str, Any]:
+    for name in ("price", "low", "high", "prob_up"):
+        number = value.get(name)
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            raise UsageError(f"{name} is {number!r}, not a number")
+    if not 0.0 < value["low"] <= value["price"] <= value["high"] < 1e9:
+        raise UsageError(
+            f"low {value['low']}, price {value['price']} and high {value['high']} are not in order"
+        )
+    if not 0.0 <= value["prob_up"] <= 1.0:
+        raise UsageError(f"prob_up is {value['prob_up']}, not a probability")
+    return {name: value.get(name) for name in PREDICTION["required"]}
+
+
+def _as_message(reply: Reply) -> Message:
+    """The model's own turn, as the next request must repeat it."""
+    return {
+        "role": "assistant",
+        "content": reply.text or None,
+        "tool_calls": [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments},
+            }
+            for call in reply.tool_calls
+        ],
+    }

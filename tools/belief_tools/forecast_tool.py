@@ -1,0 +1,281 @@
+"""forecast_price: the function a language model calls before it says a price."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from belief.errors import UsageError
+from belief.fitted_model import FittedModel
+from belief.forecast import Forecast
+from belief.models import MAX_HORIZON, belief, forecasts, target_session
+from belief.posterior import Belief
+from belief.prices import Prices
+from belief.sessions import parse_day
+from belief.sources import bundled_symbol
+
+NAME = "forecast_price"
+MAX_LEVELS = 8
+
+PARAMETERS: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        "symbol": {"type": "string", "description": "Ticker symbol, for example NVDA."},
+        "target_date": {
+            "type": "string",
+            "description": "Day the closing price is wanted for, as YYYY-MM-DD, after today and "
+            f"at most {MAX_HORIZON} trading sessions ahead. For a month, its last day.",
+        },
+        "price_levels": {
+            "anyOf": [{"type": "array", "items": {"type": "number"}}, {"type": "null"}],
+            "description": f"Up to {MAX_LEVELS} prices in dollars whose probability of being "
+            "exceeded is wanted; null for none.",
+        },
+    },
+    "required": ["symbol", "target_date", "price_levels"],
+    "additionalProperties": False,
+}
+
+DEFINITION: Mapping[str, Any] = {
+    "type": "function",
+    "function": {
+        "name": NAME,
+        "description": "Probability distribution of a stock's closing price on a future day, from "
+        "a hidden Markov model fitted to its daily prices. Call it before naming any price.",
+        "strict": True,
+        "parameters": PARAMETERS,
+    },
+}
+
+
+@dataclass(frozen=True)
+class ForecastResult:
+    """What the tool returns: plain values, in dollars as quoted on as_of.
+
+    Attributes:
+        summary: one sentence that already answers; small models need no more.
+        symbol, currency, as_of, last_close: what is known.
+        target: the session forecast, ISO date.
+        horizon: sessions from as_of to target.
+        median: price the close is as likely to be above as below.
+        interval_50, interval_90: central intervals [low, high].
+        prob_up: probability of a close above the last close.
+        prob_above: one {"level", "probability"} for each level asked for.
+        regimes: {"name", "probability"} of each regime at as_of, quietest first.
+        volatility: annualised standard deviation of the next session's log return.
+        transition_matrix: probabilities of moving between regimes in one session, in force now.
+        track_record: how good such forecasts were; None while nothing has been measured.
+        age_in_days: calendar days from as_of to today; None when as_of was asked for.
+        source: where the prices come from.
+        forecast_id: names this forecast.
+        notes: what else has to be said.
+    """
+
+    summary: str
+    symbol: str
+    currency: str
+    as_of: str
+    last_close: float
+    target: str
+    horizon: int
+    median: float
+    interval_50: list[float]
+    interval_90: list[float]
+    prob_up: float
+    prob_above: list[dict[str, float]]
+    regimes: list[dict[str, Any]]
+    volatility: float
+    transition_matrix: list[list[float]]
+    track_record: None
+    age_in_days: int | None
+    source: str
+    forecast_id: str
+    notes: list[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields in order, as plain values."""
+        return asdict(self)
+
+    def to_json(self) -> str:
+        """What the language model is shown."""
+        return json.dumps(self.to_dict(), separators=(",", ":"))
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Checked arguments of a call."""
+
+    target: np.datetime64
+    levels: tuple[float, ...]
+
+    def to_dict(self, symbol: str) -> dict[str, Any]:
+        """The call as the tool's schema writes it."""
+        return {
+            "symbol": symbol,
+            "target_date": str(self.target),
+            "price_levels": list(self.levels) or None,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class ForecastTool:
+    """The tool for one symbol as of one session.
+
+    Attributes:
+        prices: cut at the as-of session.
+        fitted: a model trained through that session.
+        today: the day on the clock, to tell the age of the prices; None when as_of was asked for.
+    """
+
+    prices: Prices
+    fitted: FittedModel
+    today: np.datetime64 | None
+
+    @property
+    def symbols(self) -> dict[str, tuple[str, ...]]:
+        """Names by which people know the symbol, as `read_question` wants them."""
+        return {self.prices.symbol: (self.prices.name,)}
+
+    def check(self, arguments: Mapping[str, Any]) -> Arguments:
+        """Check the arguments of a call, whoever wrote them.
+
+        Raises:
+            UsageError: an argument is missing, unknown or out of range; the text says what to do.
+        """
+        expected = PARAMETERS["properties"]
+        unknown = [name for name in arguments if name not in expected]
+        if unknown:
+            raise UsageError(f"unknown argument {unknown[0]!r}; {NAME} takes {', '.join(expected)}")
+        self._check_symbol(arguments.get("symbol"))
+        day = arguments.get("target_date")
+        if not isinstance(day, str):
+            raise UsageError(f"target_date is {_shown(day)}; give a day as YYYY-MM-DD")
+        target = target_session(parse_day(day), self.prices.as_of)
+        return Arguments(target, _levels(arguments.get("price_levels")))
+
+    def forecast(self, target: np.datetime64) -> Forecast:
+        """The whole predictive distribution behind a result."""
+        return forecasts(self.fitted, self.prices, [target])[0]
+
+    def run(self, arguments: Arguments) -> ForecastResult:
+        """Answer a checked call; the same call gives the same bytes."""
+        forecast, held = self.forecast(arguments.target), belief(self.fitted)
+        return ForecastResult(
+            summary=summary(self.prices.name, forecast),
+            symbol=self.prices.symbol,
+            currency=self.prices.currency,
+            as_of=str(forecast.origin),
+            last_close=round(forecast.last_close, 4),
+            target=str(forecast.target),
+            horizon=forecast.horizon,
+            median=_price(forecast.median),
+            interval_50=[_price(end) for end in forecast.interval(0.5)],
+            interval_90=[_price(end) for end in forecast.interval(0.9)],
+            prob_up=round(forecast.prob_up, 4),
+            prob_above=[
+                {"level": level, "probability": round(forecast.prob_above(level), 4)}
+                for level in arguments.levels
+            ],
+            **_belief_fields(held),
+            track_record=None,
+            age_in_days=None
+            if self.today is None
+            else int((self.today - forecast.origin).astype(int)),
+            source=self.prices.source,
+            forecast_id=self._forecast_id(arguments.target),
+            notes=self._notes(),
+        )
+
+    def _check_symbol(self, symbol: object) -> None:
+        known = self.prices.symbol
+        if not isinstance(symbol, str):
+            raise UsageError(f"symbol is {_shown(symbol)}; this tool knows {known}")
+        same = symbol.strip().upper() in (known, self.prices.name.upper())
+        if not same and bundled_symbol(symbol) != known:
+            raise UsageError(f"symbol is {_shown(symbol)}; this tool knows only {known}")
+
+    def _forecast_id(self, target: np.datetime64) -> str:
+        text = f"{self.fitted.fingerprint} {target}"
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def _notes(self) -> list[str]:
+        notes = [f"prices in {self.prices.currency} of {self.prices.as_of}, before any later split"]
+        if not self.prices.splits_known:
+            notes.append("the CSV file lists no splits, so its prices are taken as they stand")
+        if not self.fitted.converged:
+            notes.append("the fit had not settled when it stopped")
+        return notes
+
+
+def summary(name: str, forecast: Forecast) -> str:
+    """Say a forecast in one sentence.
+
+    Args:
+        name: the company as people call it.
+        forecast: what to say.
+    """
+    low, high = forecast.interval(0.9)
+    return (
+        f"On {forecast.target} {name} is expected at {money(forecast.median)}; "
+        f"90 % chance between {money(low)} and {money(high)}; "
+        f"last close {cents(forecast.last_close)}"
+    )
+
+
+def money(price: float) -> str:
+    """A price in whole dollars, or in cents where a dollar would be coarse.
+
+    Example:
+        >>> money(1044.2), money(12.345), money(0.01234)
+        ('$1,044', '$12.35', '$0.0123')
+    """
+    return f"${price:,.0f}" if price >= 100.0 else cents(price)
+
+
+def cents(price: float) -> str:
+    """A price to the cent, or to three figures below ten cents.
+
+    Example:
+        >>> cents(822.79), cents(0.01234)
+        ('$822.79', '$0.0123')
+    """
+    return f"${price:,.2f}" if price >= 0.1 else f"${price:.3g}"
+
+
+def _belief_fields(held: Belief) -> dict[str, Any]:
+    return {
+        "regimes": [
+            {"name": regime.name, "probability": round(regime.probability, 4)}
+            for regime in held.regimes
+        ],
+        "volatility": round(held.volatility, 4),
+        "transition_matrix": held.transition_matrix.round(4).tolist(),
+    }
+
+
+def _price(value: float) -> float:
+    """Round to the cent, or to four figures below a dollar."""
+    return round(value, 2) if value >= 1.0 else float(f"{value:.4g}")
+
+
+def _levels(levels: object) -> tuple[float, ...]:
+    if levels is None:
+        return ()
+    if not isinstance(levels, Sequence) or isinstance(levels, str):
+        raise UsageError(f"price_levels is {_shown(levels)}; give a list of prices or null")
+    if len(levels) > MAX_LEVELS:
+        raise UsageError(f"{len(levels)} price_levels are too many; give at most {MAX_LEVELS}")
+    for level in levels:
+        number = isinstance(level, int | float) and not isinstance(level, bool)
+        if not number or not 0.0 < level < 1e9:
+            raise UsageError(f"price level {_shown(level)} is not a positive price in dollars")
+    return tuple(float(level) for level in levels)
+
+
+def _shown(value: object) -> str:
+    """A value as it can stand in one line of an error."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

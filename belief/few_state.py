@@ -25,20 +25,21 @@ from belief.posterior import REGIME_NAMES, Belief, Regime
 from belief.transitions import TransitionPath, static, weighted_memory
 
 if TYPE_CHECKING:
-    from belief.hmm import Smoothed
+    from belief.hmm import Filtered, Smoothed
 
 Array = npt.NDArray[np.float64]
 
 N_STATES = 3
 BLOCK_LENGTH = 21
 # Chosen on sessions before 2013 by benchmarks/choose_few_state.py, then frozen.
-HALF_LIFE = 1000.0
-PRIOR_MOVES = 50.0
+HALF_LIFE = 250.0
+PRIOR_MOVES = 10.0
 # Prior of the static fit: one imagined move along every arrow, and each state's variance tied to
 # the pooled one with the weight of two sessions, so that no state collapses onto a single session.
 PRIOR_ARROW = 1.0
 PRIOR_SESSIONS = 2.0
 DOF_RANGE = (2.5, 200.0)
+NORMAL_MAD = 0.6745  # median absolute deviation of a standard normal
 N_PATHS = 10_000
 SESSIONS_PER_YEAR = 252
 SHORT_RUN = 40
@@ -113,7 +114,7 @@ def fit_static(log_return: Array, *, n_states: int = N_STATES) -> Fit:
     finished = _run_static(log_return, best.parameters, MAX_ITER)
     if finished is None:
         raise FitError(f"a state of {n_states} collapsed in {len(log_return)} returns")
-    return finished
+    return finished._replace(objective=np.concatenate([best.objective, finished.objective]))
 
 
 def fit_weighted_memory(
@@ -167,14 +168,8 @@ def model_parameters(fit: Fit, static_fit: Fit, log_return: Array) -> dict[str, 
         transition_counts (K, K) and effective_moves (K,) of the block in force, and the
         distribution of the state at the last session: filtered (K,), predicted (K,).
     """
-    from belief.hmm import forward_filter
-
     chosen = fit.parameters
-    states = forward_filter(
-        chosen.startprob,
-        transmat_path(chosen, len(log_return)),
-        emission_logpdf(log_return, chosen.loc, chosen.scale, chosen.dof),
-    )
+    states = _filter(log_return, chosen)
     return {
         "startprob": chosen.startprob,
         "transmat": chosen.transmat,
@@ -225,6 +220,37 @@ def hold_belief(fitted: FittedModel) -> Belief:
         volatility_interval_90=_bracket(volatility, ahead),
         n_sessions=fitted.n_sessions,
     )
+
+
+def filtered_states(fitted: FittedModel, log_return: Array) -> "Filtered":
+    """Run the filter again over the returns a model was fitted to.
+
+    The parameters were estimated from all of these returns: row t is how today's model reads the
+    sessions up to t, not what was believed on that day.
+
+    Args:
+        fitted: its parameters are those of `model_parameters`.
+        log_return: (N,) the natural-log returns it was fitted to.
+
+    Returns:
+        `Filtered`; the last rows are the model's own `filtered` and `predicted`.
+
+    Raises:
+        ValueError: there are more or fewer returns than the model was fitted to.
+    """
+    if len(log_return) != fitted.n_sessions:
+        raise ValueError(
+            f"{len(log_return)} returns; the model was fitted to {fitted.n_sessions} of them"
+        )
+    values = fitted.parameters
+    parameters = Parameters(
+        startprob=values["startprob"],
+        transmat=values["transmat"],
+        loc=float(values["loc"]),
+        scale=values["scale"],
+        dof=float(values["dof"]),
+    )
+    return _filter(log_return, parameters)
 
 
 def annualised_volatility(scale: Array, dof: float) -> Array:
@@ -301,11 +327,9 @@ def emission_logpdf(log_return: Array, loc: float, scale: Array, dof: float) -> 
         >>> emission_logpdf(np.zeros(1), 0.0, np.array([0.01]), 1e6).round(4).tolist()
         [[3.6862]]
     """
-    constant = (
-        math.lgamma((dof + 1.0) / 2.0) - math.lgamma(dof / 2.0) - 0.5 * math.log(dof * math.pi)
-    )
     square = ((log_return[:, None] - loc) / scale) ** 2
-    return np.asarray(constant - np.log(scale) - 0.5 * (dof + 1.0) * np.log(1.0 + square / dof))
+    tails = 0.5 * (dof + 1.0) * np.log(1.0 + square / dof)
+    return np.asarray(_log_constant(dof) - np.log(scale) - tails)
 
 
 def transmat_path(parameters: Parameters, n_sessions: int) -> Array:
@@ -340,7 +364,7 @@ def _check(log_return: Array, n_states: int) -> None:
 def _starts(log_return: Array, n_states: int) -> Iterator[Parameters]:
     """Scales spread narrowly and widely around the pooled one, and hmmlearn's Gaussian fit."""
     centre = float(np.median(log_return))
-    pooled = float(np.median(np.abs(log_return - centre))) / 0.6745 or float(np.std(log_return))
+    pooled = math.sqrt(_pooled_variance(log_return))
     for spread, stay in ((1.5, 0.98), (2.5, 0.95), (4.0, 0.9)):
         scale = pooled * np.geomspace(1.0 / spread, spread, n_states)
         yield _start(scale, _sticky(n_states, stay), centre, dof=6.0)
@@ -402,6 +426,16 @@ def _run_static(log_return: Array, start: Parameters, max_iter: int) -> Fit | No
     return Fit(ordered, np.array(objective), log_likelihood, converged, path)
 
 
+def _filter(log_return: Array, parameters: Parameters) -> "Filtered":
+    from belief.hmm import forward_filter
+
+    return forward_filter(
+        parameters.startprob,
+        transmat_path(parameters, len(log_return)),
+        emission_logpdf(log_return, parameters.loc, parameters.scale, parameters.dof),
+    )
+
+
 def _expect(log_return: Array, parameters: Parameters) -> "Smoothed":
     """E-step: smoothed states and the expected moves of each block."""
     from belief.hmm import smooth
@@ -416,7 +450,7 @@ def _expect(log_return: Array, parameters: Parameters) -> "Smoothed":
 
 def _log_prior(log_return: Array, parameters: Parameters) -> float:
     """Log prior up to a constant: Dirichlet rows, inverse-gamma variances, uniform elsewhere."""
-    ratio = float(np.var(log_return)) / parameters.scale**2
+    ratio = _pooled_variance(log_return) / parameters.scale**2
     arrows = PRIOR_ARROW * np.log(parameters.transmat[-1]).sum()
     start = PRIOR_ARROW * np.log(parameters.startprob).sum()
     return float(arrows + start + 0.5 * PRIOR_SESSIONS * (np.log(ratio) - ratio).sum())
@@ -439,15 +473,18 @@ def _maximise(log_return: Array, posterior: "Smoothed", old: Parameters) -> Para
     loc = float((first / old.scale**2).sum() / (size / old.scale**2).sum())
     spread = second - 2.0 * loc * first + loc**2 * size
     occupancy = _weighted_sum(responsibility, np.ones_like(log_return))
-    prior_spread = PRIOR_SESSIONS * float(np.var(log_return))
+    prior_spread = PRIOR_SESSIONS * _pooled_variance(log_return)
     scale = np.sqrt((spread + prior_spread) / (occupancy + PRIOR_SESSIONS))
-    surprise = float(np.einsum("tk,tk->", responsibility, np.log(precision)) - size.sum()) / len(
-        log_return
-    )
     startprob = responsibility[0] + PRIOR_ARROW
-    return Parameters(
-        startprob / startprob.sum(), old.transmat, loc, scale, _next_dof(surprise, old.dof)
-    )
+    square = ((log_return[:, None] - loc) / scale) ** 2
+    dof = _next_dof(responsibility, square, old.dof)
+    return Parameters(startprob / startprob.sum(), old.transmat, loc, scale, dof)
+
+
+def _pooled_variance(log_return: Array) -> float:
+    """Variance of all sessions, by the median absolute deviation so that no single one sets it."""
+    deviation = np.abs(log_return - np.median(log_return))
+    return float(np.median(deviation) / NORMAL_MAD) ** 2 or float(np.var(log_return))
 
 
 def _weighted_sum(weight: Array, values: Array) -> Array:
@@ -455,28 +492,42 @@ def _weighted_sum(weight: Array, values: Array) -> Array:
     return np.asarray(np.einsum("tk,t->k", weight, values))
 
 
-def _next_dof(surprise: float, old_dof: float) -> float:
-    """Degrees of freedom that maximise the expected complete log-likelihood (Liu & Rubin 1995)."""
-    from scipy.optimize import brentq
-    from scipy.special import digamma
+def _next_dof(responsibility: Array, square: Array, old_dof: float) -> float:
+    """Degrees of freedom with the highest expected log density, near the old ones (ECME).
 
-    rest = 1.0 + surprise + digamma((old_dof + 1.0) / 2.0) - math.log((old_dof + 1.0) / 2.0)
+    The step of the complete-data likelihood would be cheaper and takes a thousand iterations where
+    the tails are thin (Liu & Rubin 1995). Going no further than half or double keeps it short.
+    """
+    from scipy.optimize import minimize_scalar
 
-    def slope(dof: float) -> float:
-        return float(math.log(dof / 2.0) - digamma(dof / 2.0) + rest)
+    weight = float(responsibility.sum())
 
-    low, high = DOF_RANGE
-    if slope(low) <= 0.0:
-        return low
-    return high if slope(high) >= 0.0 else float(brentq(slope, low, high, xtol=1e-8))
+    def loss(log_dof: float) -> float:
+        dof = math.exp(log_dof)
+        tails = float(np.einsum("tk,tk->", responsibility, np.log(1.0 + square / dof)))
+        return 0.5 * (dof + 1.0) * tails - weight * _log_constant(dof)
+
+    low, high = max(DOF_RANGE[0], 0.5 * old_dof), min(DOF_RANGE[1], 2.0 * old_dof)
+    found = minimize_scalar(
+        loss, bounds=(math.log(low), math.log(high)), method="bounded", options={"xatol": 1e-4}
+    )
+    # a search that ends beside the old value must not make the fit worse
+    better = found.fun < loss(math.log(old_dof))
+    return float(math.exp(found.x)) if better else old_dof
+
+
+def _log_constant(dof: float) -> float:
+    """Log of the factor in front of the Student-t density of scale 1."""
+    upper, lower = math.lgamma((dof + 1.0) / 2.0), math.lgamma(dof / 2.0)
+    return upper - lower - 0.5 * math.log(dof * math.pi)
 
 
 def _distance(new: Parameters, old: Parameters) -> float:
-    """Largest move of a probability, of a relative scale, or of a relative degree of freedom."""
+    """Largest move of a probability, of a relative scale, or of the weight of the tails."""
     return max(
         float(np.abs(new.transmat - old.transmat).max()),
         float(np.abs(np.log(new.scale / old.scale)).max()),
-        abs(math.log(new.dof / old.dof)),
+        abs(1.0 / new.dof - 1.0 / old.dof),
     )
 
 

@@ -1,6 +1,7 @@
 """FittedModel: the numbers a fit leaves behind, and where they came from. A plain value."""
 
 import hashlib
+import importlib.metadata
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
+
+COMPUTES_WITH = ("numpy", "scipy", "numba", "hmmlearn")
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +30,7 @@ class FittedModel:
         converged: whether it stopped because nothing moved any more.
         trained_from, trained_through: first and last session of the observations.
         n_sessions: how many observations there were.
-        fingerprint: SHA-256 of the prices and of the code that fitted them.
+        fingerprint: SHA-256 of model, symbol, prices and the code that fitted them.
     """
 
     model: str
@@ -72,24 +75,26 @@ class FittedModel:
         return cls(**record)
 
 
-def fingerprint(model: str, prices_fingerprint: str) -> str:
-    """Name a fit by everything it depends on: the model, the prices and the code.
+def fingerprint(model: str, symbol: str, prices_fingerprint: str) -> str:
+    """Name a fit by everything it says or depends on: model, symbol, prices and code.
 
     Args:
         model: name of the model.
+        symbol: whose prices; their own fingerprint leaves it out.
         prices_fingerprint: `Prices.fingerprint()` of the prices cut at the as-of session.
 
     Returns:
         SHA-256 in hexadecimal.
     """
-    text = "\n".join((model, prices_fingerprint, code_fingerprint()))
+    text = "\n".join((model, symbol, prices_fingerprint, code_fingerprint()))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 @cache
 def code_fingerprint() -> str:
-    """SHA-256 over the source of this package, so that a change of code never meets an old fit."""
-    digest = hashlib.sha256(np.__version__.encode())
+    """SHA-256 over this package and what it computes with: new code never meets an old fit."""
+    versions = [importlib.metadata.version(name) for name in COMPUTES_WITH]
+    digest = hashlib.sha256("\n".join(versions).encode())
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()

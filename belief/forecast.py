@@ -1,5 +1,6 @@
 """Forecast: the predictive distribution of the closing price at a target. A plain value."""
 
+import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -77,7 +78,7 @@ class Forecast:
         """
         if not 0.0 < price < np.inf:
             raise ValueError(f"price is {price}; it must be a positive number")
-        log_return = float(np.log(price / self.last_close))
+        log_return = math.log(price) - math.log(self.last_close)  # the ratio may under- or overflow
         return NORMAL.cdf(_line(log_return, self.log_return_quantile, NORMAL_SCORES))
 
     def prob_above(self, price: float) -> float:
@@ -100,6 +101,8 @@ class Forecast:
         Raises:
             ValueError: the level is not strictly between 0 and 1.
         """
+        if not 0.0 < level < 1.0:
+            raise ValueError(f"level is {level}; it must lie strictly between 0 and 1")
         tail = (1.0 - level) / 2.0
         return self.quantile(tail), self.quantile(1.0 - tail)
 
@@ -115,20 +118,24 @@ def normal_mixture_quantiles(location: float, scale: Array, *, common_sd: float)
     Returns:
         (Q,) quantiles at `NORMAL_SCORES`, increasing.
     """
-    from scipy.special import ndtr, ndtri
-
     variance, weight = _thinned(scale**2)
     component = np.sqrt(variance + common_sd**2)
     # from the centre to beyond the last score of the widest component, finest at the centre
     reach = 1.5 * NORMAL_SCORES[-1] * component.max()
-    distance = component.min() * np.sinh(np.linspace(0.0, np.arcsinh(reach / component.min()), 400))
-    beyond = (ndtr(-distance[:, None] / component) * weight).sum(axis=1)
-    score = -ndtri(np.maximum(beyond, 1e-300))
+    distance = component.min() * np.sinh(np.linspace(0.0, np.arcsinh(reach / component.min()), 240))
+    beyond = (_upper_tail(distance[:, None] / component) * weight).sum(axis=1)
+    score = np.array([-NORMAL.inv_cdf(max(chance, 1e-300)) for chance in beyond.tolist()])
     upper = np.interp(NORMAL_SCORES[len(NORMAL_SCORES) // 2 :], score, distance)
     return location + np.concatenate([-upper[:0:-1], upper])
 
 
-def _thinned(variance: Array, *, body_bins: int = 300, tail: int = 100) -> tuple[Array, Array]:
+def _upper_tail(score: Array) -> Array:
+    """Normal probability above each score; loading scipy for it would cost more than it takes."""
+    erfc = np.frompyfunc(math.erfc, 1, 1)
+    return np.asarray(0.5 * erfc(score / math.sqrt(2.0)), dtype=np.float64)
+
+
+def _thinned(variance: Array, *, body_bins: int = 200, tail: int = 100) -> tuple[Array, Array]:
     """Sorted variances in equally filled bins with their weights; the largest stay single."""
     ordered = np.sort(variance)
     split = max(len(ordered) - tail, 0)

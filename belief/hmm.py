@@ -84,8 +84,9 @@ def forward_filter(startprob: Array, transmat: Array, emission_logpdf: Array) ->
         [[0.8182, 0.1818], [0.8834, 0.1166], [0.1907, 0.8093]]
     """
     startprob, transmat, emission_logpdf = _checked(startprob, transmat, emission_logpdf)
-    filtered, predicted, log_predictive = _filter(startprob, transmat, emission_logpdf)
-    return Filtered(filtered, predicted, log_predictive, float(log_predictive.sum()))
+    steps = _filter(startprob, transmat, emission_logpdf)
+    log_predictive = np.log(steps.normaliser) + steps.offset
+    return Filtered(steps.filtered, steps.predicted, log_predictive, steps.log_likelihood)
 
 
 def smooth(
@@ -110,11 +111,11 @@ def smooth(
         Kim (1994), smoothing from filtered and predicted probabilities.
     """
     startprob, transmat, emission_logpdf = _checked(startprob, transmat, emission_logpdf)
-    filtered, predicted, log_predictive = _filter(startprob, transmat, emission_logpdf)
+    steps = _filter(startprob, transmat, emission_logpdf)
     transitions = _backward(
-        tuple(startprob), transmat, filtered, predicted, _checked_length(block_length)
+        tuple(startprob), transmat, steps.filtered, steps.predicted, _checked_length(block_length)
     )
-    return Smoothed(filtered, transitions, float(log_predictive.sum()))
+    return Smoothed(steps.filtered, transitions, steps.log_likelihood)
 
 
 def block_index(n_moves: int, block_length: int) -> npt.NDArray[np.int64]:
@@ -161,13 +162,21 @@ def _checked(
     )
 
 
-def _filter(
-    startprob: Array, transmat: Array, emission_logpdf: Array
-) -> tuple[Array, Array, Array]:
-    # numpy's exp and log are vectorised, those of the compiled loop are not
+class _Steps(NamedTuple):
+    """What the compiled forward pass leaves: p(y_t | y_0..t-1) is normaliser * exp(offset)."""
+
+    filtered: Array
+    predicted: Array
+    normaliser: Array
+    offset: Array
+    log_likelihood: float
+
+
+def _filter(startprob: Array, transmat: Array, emission_logpdf: Array) -> _Steps:
+    # numpy's exp is vectorised, that of the compiled loop is not
     with np.errstate(over="ignore"):
         filtered = np.exp(emission_logpdf)
-    predicted, normaliser, offset, bad = _forward(
+    predicted, normaliser, offset, log_likelihood, bad = _forward(
         tuple(startprob), transmat, filtered, emission_logpdf
     )
     if bad >= 0:
@@ -175,9 +184,7 @@ def _filter(
             f"observation {bad} of {len(normaliser)} cannot come from any reachable state: "
             f"log densities {emission_logpdf[bad].tolist()}"
         )
-    log_predictive = np.log(normaliser, out=normaliser)
-    log_predictive += offset
-    return filtered, predicted, log_predictive
+    return _Steps(filtered, predicted, normaliser, offset, log_likelihood)
 
 
 # The compiled loops carry the K probabilities in a tuple, not an array: its length is known to the
@@ -194,7 +201,7 @@ def _forward(startprob, transmat, filtered, emission_logpdf):  # type: ignore[no
     predicted = np.empty((n_sessions, n_states))
     normaliser = np.empty(n_sessions)
     offset = np.zeros(n_sessions)
-    weight, inverse_mass = startprob, 1.0
+    weight, inverse_mass, log_likelihood = startprob, 1.0, 0.0
     for t in range(n_sessions):
         total, joint = 0.0, weight
         for k in range(n_states):
@@ -202,10 +209,12 @@ def _forward(startprob, transmat, filtered, emission_logpdf):  # type: ignore[no
             joint = tuple_setitem(joint, k, weight[k] * filtered[t, k])
             total += joint[k]
         if not (total > SMALLEST and total < LARGEST):
+            log_likelihood -= np.log(inverse_mass)
             inverse_mass = 1.0
             total, offset[t] = _weigh_in_logs(predicted[t], emission_logpdf[t], filtered[t])
             if not total > 0.0:
-                return predicted, normaliser, offset, t
+                return predicted, normaliser, offset, np.nan, t
+            log_likelihood += offset[t]
             for k in range(n_states):
                 joint = tuple_setitem(joint, k, filtered[t, k])
         normaliser[t] = total * inverse_mass
@@ -213,6 +222,7 @@ def _forward(startprob, transmat, filtered, emission_logpdf):  # type: ignore[no
         for k in range(n_states):
             filtered[t, k] = joint[k] * inverse_mass
         if t % 16 == 15 or not (total > 1e-100 and total < 1e100):
+            log_likelihood += np.log(total)
             for k in range(n_states):
                 joint = tuple_setitem(joint, k, joint[k] * inverse_mass)
             inverse_mass = 1.0
@@ -221,7 +231,7 @@ def _forward(startprob, transmat, filtered, emission_logpdf):  # type: ignore[no
             for i in range(n_states):
                 inflow += joint[i] * transmat[t, i, j]
             weight = tuple_setitem(weight, j, inflow)
-    return predicted, normaliser, offset, -1
+    return predicted, normaliser, offset, log_likelihood - np.log(inverse_mass), -1
 
 
 @numba.njit(cache=True)

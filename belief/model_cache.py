@@ -5,13 +5,11 @@ fit can be missing or damaged, but never stale and never from another day.
 """
 
 import contextlib
-import os
-import tempfile
 from pathlib import Path
 
 from belief.fitted_model import FittedModel
 from belief.models import fit, fit_fingerprint
-from belief.paths import cache_dir
+from belief.paths import cache_dir, write_whole
 from belief.prices import Prices
 
 
@@ -38,7 +36,7 @@ def cached_fit(model: str, prices: Prices) -> FittedModel:
         return found
     fitted = fit(model, prices)
     with contextlib.suppress(OSError):
-        _write(path, fitted.to_json())
+        write_whole(path, fitted.to_json().encode())
     return fitted
 
 
@@ -47,16 +45,3 @@ def _read(path: Path) -> FittedModel | None:
         return FittedModel.from_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-
-
-def _write(path: Path, text: str) -> None:
-    """Write the whole file or nothing: a killed process leaves no half of one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(temporary, path)
-    except OSError:
-        Path(temporary).unlink(missing_ok=True)
-        raise

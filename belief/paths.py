@@ -1,6 +1,7 @@
 """Where files that can be fetched or computed again are kept on this computer."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import platformdirs
@@ -13,5 +14,26 @@ def cache_dir() -> Path:
     """
     chosen = os.environ.get("BELIEF_CACHE_DIR")
     if chosen:
-        return Path(chosen).expanduser()
+        return Path(os.path.expanduser(chosen))  # unlike Path's own, it never raises
     return platformdirs.user_cache_path("belief", appauthor=False)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write the whole file or nothing: a killed process leaves no half of one in its place.
+
+    Args:
+        path: where; its folder is created.
+        content: what.
+
+    Raises:
+        OSError: the file cannot be written; what was there before is still there.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.replace(temporary, path)
+    except OSError:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -4,16 +4,21 @@ A day is a `numpy.datetime64` with unit D. The calendar's end follows from the d
 never from the clock, so the same question has the same answer on any day it is asked.
 """
 
+import contextlib
 import datetime
 import functools
+import importlib.metadata
+import io
 import re
 import warnings
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from belief.errors import UsageError
+from belief.paths import cache_dir, write_whole
 
 Days = npt.NDArray[np.datetime64]
 
@@ -190,6 +195,30 @@ def _calendar(day: np.datetime64) -> Days:
 
 @functools.cache
 def _sessions_through(last_year: int) -> Days:
+    """Sessions from 1990 to the end of a year, kept on disk: its library loads slowly."""
+    version = importlib.metadata.version("exchange_calendars")
+    path = cache_dir() / "sessions" / f"XNYS-{version}-{last_year}.npy"
+    sessions = _kept(path)
+    if sessions is None:
+        sessions = _computed(last_year)
+        file = io.BytesIO()
+        np.save(file, sessions)
+        with contextlib.suppress(OSError):
+            write_whole(path, file.getvalue())
+    sessions.setflags(write=False)
+    return sessions
+
+
+def _kept(path: Path) -> Days | None:
+    try:
+        sessions: Days = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    whole = sessions.dtype == np.dtype("datetime64[D]") and sessions.ndim == 1 and sessions.size
+    return sessions if whole else None
+
+
+def _computed(last_year: int) -> Days:
     from exchange_calendars import get_calendar  # here, because it imports pandas
 
     with warnings.catch_warnings():
@@ -197,5 +226,4 @@ def _sessions_through(last_year: int) -> Days:
         warnings.filterwarnings("ignore", message="Series.values", category=DeprecationWarning)
         calendar = get_calendar("XNYS", start=str(FIRST_DAY), end=f"{last_year}-12-31")
     sessions: Days = calendar.sessions.to_numpy().astype("datetime64[D]")
-    sessions.setflags(write=False)
     return sessions

@@ -1,7 +1,7 @@
 """Choose the few-state model's settings on NVDA before 2013, by one-step-ahead log score.
 
-Prints the mean log score (nats) of every candidate over the sessions 2003-01-02 to 2012-12-31, refitted
-every 21 sessions and filtered in between; then, for the settings chosen, the half-life of the drift by
+Prints the mean log score (nats) of every candidate over 2003-01-02 to 2012-12-31, refitted
+every 21 sessions and filtered in between; then the half-life of the drift by
 the log score of the 21-session return. With --after it prints the same for 2013 to the end of the
 snapshot, to report and never to choose.
 
@@ -11,6 +11,7 @@ snapshot, to report and never to choose.
 import sys
 
 import numpy as np
+
 from belief import few_state
 from belief.drift import posterior_drift
 from belief.hmm import forward_filter
@@ -24,7 +25,7 @@ DRIFT_HALF_LIVES = (125.0, 250.0, 500.0, 1000.0, 2000.0, np.inf)
 
 
 def mixture_logpdf(weight, logpdf):
-    """log of a finite mixture, row by row."""
+    """Log of a finite mixture, row by row."""
     top = logpdf.max(axis=1, keepdims=True)
     return np.log((weight * np.exp(logpdf - top)).sum(axis=1)) + top[:, 0]
 

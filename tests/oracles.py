@@ -1,4 +1,4 @@
-"""Slow, obvious answers to check the fast ones against; nothing here shares code with the product."""
+"""Slow, obvious answers to check the fast ones against, sharing no code with the product."""
 
 from itertools import product
 

@@ -24,6 +24,7 @@ ORDER = (
     "few_state",
     "models",
     "model_cache",
+    "plots",
 )
 MODELLING = ORDER[ORDER.index("observations") :]
 PANDAS_DOORS = {"sessions", "sources", "plots"}

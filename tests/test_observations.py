@@ -51,7 +51,7 @@ def test_the_return_into_a_split_counts_the_new_shares(nvda, session):
     assert observations.log_return[row_of(observations, session)] == pytest.approx(
         expected, rel=1e-9
     )
-    assert abs(expected) < 0.15
+    assert abs(expected) < 0.2
 
 
 def test_rows_are_the_same_bits_whether_later_sessions_and_splits_are_known_or_not(nvda):
@@ -63,9 +63,7 @@ def test_rows_are_the_same_bits_whether_later_sessions_and_splits_are_known_or_n
 
 def test_a_declared_real_jump_is_a_return(nvda):
     known = nvda.until(day("2001-01-31"))
-    declared = dataclasses.replace(
-        known, splits=(*known.splits, Split(day("2001-01-03"), 1.0))
-    )
+    declared = dataclasses.replace(known, splits=(*known.splits, Split(day("2001-01-03"), 1.0)))
     np.testing.assert_array_equal(observe(declared).log_return, observe(known).log_return)
 
 

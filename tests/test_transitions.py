@@ -53,9 +53,7 @@ def test_a_block_uses_no_moves_after_it():
     spoiled = counts.copy()
     spoiled[4:] = np.nan
     clean = weighted_memory(counts, half_life=5.0, prior=prior)
-    for whole, cut in zip(
-        clean, weighted_memory(spoiled, half_life=5.0, prior=prior), strict=True
-    ):
+    for whole, cut in zip(clean, weighted_memory(spoiled, half_life=5.0, prior=prior), strict=True):
         np.testing.assert_array_equal(whole[:4], cut[:4])
 
 

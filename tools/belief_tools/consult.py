@@ -20,12 +20,15 @@ from belief.errors import LanguageModelError, UnknownSymbol, UsageError
 from belief.sessions import session_after
 from belief_tools.forecast_tool import (
     DEFINITION,
+    HIGHEST_LEVEL,
     NAME,
     PARAMETERS,
     Arguments,
     ForecastResult,
     ForecastTool,
     cents,
+    money,
+    shown,
 )
 from belief_tools.grounding import Finding, check
 from belief_tools.llm import Endpoint, Message, Reply, ToolCall
@@ -110,6 +113,8 @@ def answer(
         UsageError: the question's date cannot be a target.
         UnknownSymbol: the question is about another symbol.
     """
+    # bytes of a command line that are no UTF-8 arrive as lone surrogates, which cannot be sent
+    text = text.encode("utf-8", "replace").decode("utf-8")
     question = read_question(text, as_of=tool.prices.as_of, symbols=tool.symbols)
     if question.kind != "other" and question.problem:
         raise UsageError(question.problem)
@@ -164,7 +169,7 @@ def _past_price(question: Question, tool: ForecastTool) -> str:
 
 
 class _Consultation:
-    """One question on its way through the steps; the record of calls is all it keeps."""
+    """One question on its way through the steps, and what came of them so far."""
 
     def __init__(
         self, question: Question, tool: ForecastTool, connect: Callable[[], Endpoint], mode: Mode
@@ -172,6 +177,7 @@ class _Consultation:
         self.question, self.tool, self.connect, self.mode = question, tool, connect, mode
         self.endpoint: Endpoint | None = None
         self.calls: list[dict[str, Any]] = []
+        self.prediction: dict[str, Any] | None = None
         self.notes: list[str] = []
         self.deadline = time.monotonic() + SECONDS
         self.messages: list[Message] = [
@@ -215,9 +221,10 @@ class _Consultation:
             consulted_by = "context" if self.mode == "context" else "host"
             result = self._call(self.host_arguments, by=consulted_by)
         if consulted_by != "model":
-            self.messages = [*self.messages[:1], self._told(result)]
-        prediction = self._ask_for_prediction()
-        return self._ask_for_text(result, consulted_by, prediction)
+            # the forecast goes into the prompt itself: small models lose it in a conversation
+            self.messages = []
+        self.prediction = self._ask_for_prediction(result)
+        return self._ask_for_text(result, consulted_by)
 
     # ---- the call ----
 
@@ -242,9 +249,11 @@ class _Consultation:
         """Answer one call in the conversation, with a result or with an error to learn from."""
         result, told = None, ""
         if any("result" in earlier for earlier in self.calls):
-            told = json.dumps({"error": "one call is enough; answer from its result"})
+            enough = "one call is enough; answer from its result"
+            told = self._record_error(call.name, call.arguments, enough)
         elif call.name != NAME:
-            told = self._record_error(call.name, call.arguments, f"there is no tool {call.name!r}")
+            unknown = f"there is no tool {shown(call.name)}; call {NAME}"
+            told = self._record_error(call.name, call.arguments, unknown)
         else:
             try:
                 result = self._call(self._settled(_parsed(call.arguments), "model"), by="model")
@@ -278,13 +287,15 @@ class _Consultation:
         trusted = self.question.target is None and by == "model"
         if trusted:
             settled = self.tool.check(arguments)
+            if read.levels:
+                settled = replace(settled, levels=read.levels)
             self.notes.append(f"the target {settled.target} was chosen by the language model")
             return settled
         self.tool.check({**arguments, "target_date": str(read.target), "price_levels": None})
         passed = arguments.get("target_date")
         if passed != str(read.target):
             said = self.question.phrase or "no date in the question"
-            self.notes.append(f"target_date {passed!r} became {read.target} ({said})")
+            self.notes.append(f"target_date {shown(passed)} became {read.target} ({said})")
         return read
 
     def _from_question(self) -> Arguments:
@@ -316,16 +327,13 @@ class _Consultation:
 
     # ---- the answer ----
 
-    def _told(self, result: ForecastResult) -> Message:
-        """The question with the result beside it, for a model that did not call by itself."""
-        lines = [f"{NAME} returned: {result.summary}. {_chances(result)}", self.question.text]
-        return {"role": "user", "content": "\n".join(lines)}
-
-    def _ask_for_prediction(self) -> dict[str, Any] | None:
+    def _ask_for_prediction(self, result: ForecastResult) -> dict[str, Any] | None:
         """Step 4, first half: the model's own numbers, or None when they make no sense."""
+        low, high = result.interval_90
         wanted = (
-            "Give your prediction as JSON: price, low and high of a 90 % interval, prob_up (the "
-            "probability of a close above the last close) and reasons in one sentence."
+            f"Question: {self.question.text}\n\n"
+            f"Forecast: price {result.median}, low {low}, high {high}, prob_up {result.prob_up}\n\n"
+            "Write your prediction as JSON."
         )
         asked = [*self.messages, {"role": "user", "content": wanted}]
         reply = self._chat(
@@ -337,21 +345,13 @@ class _Consultation:
             self.notes.append(f"the model gave no usable prediction: {error}")
             return None
 
-    def _ask_for_text(
-        self, result: ForecastResult, consulted_by: str, prediction: dict[str, Any] | None
-    ) -> Answer:
+    def _ask_for_text(self, result: ForecastResult, consulted_by: str) -> Answer:
         """Steps 4 to 6: text, check, one retry, then the belief's own statement."""
-        asked = [*self.messages, {"role": "user", "content": self._wish()}]
-        text, findings = self._grounded(asked, result)
+        text, findings = self._grounded(self._wish(result), result)
         stop_reason = "answered"
         if findings:
-            first = text
-            errors = "\n".join(f"- {finding.message}" for finding in findings)
-            asked += [
-                {"role": "assistant", "content": first},
-                {"role": "user", "content": f"That is wrong:\n{errors}\n{self._wish()}"},
-            ]
-            text, findings = self._grounded(asked, result)
+            wish = f"{self._wish(result)}\n{self._mistakes(findings)}"
+            text, findings = self._grounded(wish, result)
             stop_reason = "replaced" if findings else "repaired"
         return Answer(
             question=self.question.text,
@@ -359,7 +359,7 @@ class _Consultation:
             result=result,
             consulted_by=consulted_by,
             tool_calls=tuple(self.calls),
-            prediction=prediction,
+            prediction=self.prediction,
             checks={
                 "passed": not findings,
                 "findings": [vars(finding) for finding in findings],
@@ -371,12 +371,14 @@ class _Consultation:
             receipt=receipt(result, consulted_by, self._model_name()),
         )
 
-    def _grounded(
-        self, asked: Sequence[Message], result: ForecastResult
-    ) -> tuple[str, tuple[Finding, ...]]:
-        reply = self._chat(asked, max_tokens=TOKENS["text"])
+    def _grounded(self, wish: str, result: ForecastResult) -> tuple[str, tuple[Finding, ...]]:
+        asked = [*self.messages, {"role": "user", "content": wish}]
+        reply = self._chat(asked, stop="\n\n", max_tokens=TOKENS["text"])
         text = reply.text.strip()
-        return text, check(text, result.to_dict(), question=self.question.text)
+        findings = check(text, result.to_dict(), question=self.question.text)
+        if not findings and reply.finish_reason == "length":
+            self.notes.append("the model's text was cut off at the token limit")
+        return text, findings
 
     def _without_model(self, error: str) -> Answer:
         """The belief speaks for itself when the model cannot."""
@@ -389,7 +391,7 @@ class _Consultation:
             result=result,
             consulted_by=consulted_by,
             tool_calls=tuple(self.calls),
-            prediction=None,
+            prediction=self.prediction,
             checks={"passed": True, "findings": [], "rejected": None},
             model=None if self.endpoint is None else self._model_name(),
             stop_reason="language model failed",
@@ -406,11 +408,18 @@ class _Consultation:
             f"date: call {NAME} first and use only the figures it returns."
         )
 
-    def _wish(self) -> str:
+    def _wish(self, result: ForecastResult) -> str:
         return (
-            "Answer the question in one or two short sentences. "
-            "Copy the date and the prices exactly as they were returned; add no other figure."
+            f"Forecast: {result.summary}. {_levels_in_words(result)}\n\n"
+            f"Question: {self.question.text}\n\n"
+            "Answer the question by repeating the forecast, with its date and its prices."
         )
+
+    def _mistakes(self, findings: Sequence[Finding]) -> str:
+        """Name the errors: in full to a model that can follow, by rule alone to a small one."""
+        if self.messages:
+            return "A first answer was wrong: " + "; ".join(f.message for f in findings) + "."
+        return "A first answer was rejected: " + "; ".join(f.rule for f in findings) + "."
 
     def _model_name(self) -> str | None:
         return None if self.endpoint is None else self.endpoint.name
@@ -433,16 +442,21 @@ def statement(result: ForecastResult) -> str:
 
 
 def _chances(result: ForecastResult) -> str:
-    """The probabilities of a result in words."""
-    above = [
-        f"above {cents(entry['level'])} {_percent(entry['probability'])}"
+    up = f"The chance of a close above the last close is {_percent(result.prob_up)}."
+    return f"{up} {_levels_in_words(result)}".strip()
+
+
+def _levels_in_words(result: ForecastResult) -> str:
+    return " ".join(
+        f"The chance of a close above {_level(entry['level'])} on {result.target} "
+        f"is {_percent(entry['probability'])}."
         for entry in result.prob_above
-    ]
-    return (
-        "Chance of a close "
-        + ", ".join([f"above the last close {_percent(result.prob_up)}", *above])
-        + "."
     )
+
+
+def _level(level: float) -> str:
+    """A level as it was asked for: whole dollars only where there are no cents."""
+    return money(level) if level == round(level) else cents(level)
 
 
 def receipt(result: ForecastResult, consulted_by: str, model: str | None) -> tuple[str, ...]:
@@ -487,10 +501,10 @@ def _parsed(text: str) -> Mapping[str, Any]:
     """A JSON object, as the model wrote it."""
     try:
         value = json.loads(text)
-    except ValueError:
-        raise UsageError(f"{text[:60]!r} is not JSON") from None
+    except (ValueError, RecursionError):
+        raise UsageError(f"{shown(text)} is not JSON; write one JSON object") from None
     if not isinstance(value, dict):
-        raise UsageError(f"{text[:60]!r} is not a JSON object")
+        raise UsageError(f"{shown(text)} is not a JSON object; write one")
     return value
 
 
@@ -498,13 +512,16 @@ def _checked_prediction(value: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("price", "low", "high", "prob_up"):
         number = value.get(name)
         if isinstance(number, bool) or not isinstance(number, int | float):
-            raise UsageError(f"{name} is {number!r}, not a number")
-    if not 0.0 < value["low"] <= value["price"] <= value["high"] < 1e9:
+            raise UsageError(f"{name} is {shown(number)}, not a number")
+    if not 0.0 < value["low"] <= value["price"] <= value["high"] < HIGHEST_LEVEL:
         raise UsageError(
-            f"low {value['low']}, price {value['price']} and high {value['high']} are not in order"
+            f"low {shown(value['low'])}, price {shown(value['price'])} and "
+            f"high {shown(value['high'])} are not prices in order"
         )
     if not 0.0 <= value["prob_up"] <= 1.0:
-        raise UsageError(f"prob_up is {value['prob_up']}, not a probability")
+        raise UsageError(f"prob_up is {shown(value['prob_up'])}, not a probability")
+    if not isinstance(value.get("reasons"), str):
+        raise UsageError(f"reasons is {shown(value.get('reasons'))}, not a text")
     return {name: value.get(name) for name in PREDICTION["required"]}
 
 

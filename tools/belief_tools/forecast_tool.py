@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -19,6 +20,8 @@ from belief.sources import bundled_symbol
 
 NAME = "forecast_price"
 MAX_LEVELS = 8
+HIGHEST_LEVEL = 1e9
+LONGEST_DAY = 40  # characters that an error may repeat
 
 PARAMETERS: Mapping[str, Any] = {
     "type": "object",
@@ -139,6 +142,11 @@ class ForecastTool:
         """Names by which people know the symbol, as `read_question` wants them."""
         return {self.prices.symbol: (self.prices.name,)}
 
+    @property
+    def age_in_days(self) -> int | None:
+        """Calendar days from as_of to today; None when as_of was asked for."""
+        return None if self.today is None else int((self.today - self.prices.as_of).astype(int))
+
     def check(self, arguments: Mapping[str, Any]) -> Arguments:
         """Check the arguments of a call, whoever wrote them.
 
@@ -148,11 +156,13 @@ class ForecastTool:
         expected = PARAMETERS["properties"]
         unknown = [name for name in arguments if name not in expected]
         if unknown:
-            raise UsageError(f"unknown argument {unknown[0]!r}; {NAME} takes {', '.join(expected)}")
+            raise UsageError(
+                f"unknown argument {shown(unknown[0])}; {NAME} takes {', '.join(expected)}"
+            )
         self._check_symbol(arguments.get("symbol"))
         day = arguments.get("target_date")
-        if not isinstance(day, str):
-            raise UsageError(f"target_date is {_shown(day)}; give a day as YYYY-MM-DD")
+        if not isinstance(day, str) or len(day) > LONGEST_DAY:
+            raise UsageError(f"target_date is {shown(day)}; give a day as YYYY-MM-DD")
         target = target_session(parse_day(day), self.prices.as_of)
         return Arguments(target, _levels(arguments.get("price_levels")))
 
@@ -168,7 +178,7 @@ class ForecastTool:
             symbol=self.prices.symbol,
             currency=self.prices.currency,
             as_of=str(forecast.origin),
-            last_close=round(forecast.last_close, 4),
+            last_close=_close(forecast.last_close),
             target=str(forecast.target),
             horizon=forecast.horizon,
             median=_price(forecast.median),
@@ -181,9 +191,7 @@ class ForecastTool:
             ],
             **_belief_fields(held),
             track_record=None,
-            age_in_days=None
-            if self.today is None
-            else int((self.today - forecast.origin).astype(int)),
+            age_in_days=self.age_in_days,
             source=self.prices.source,
             forecast_id=self._forecast_id(arguments.target),
             notes=self._notes(),
@@ -192,10 +200,10 @@ class ForecastTool:
     def _check_symbol(self, symbol: object) -> None:
         known = self.prices.symbol
         if not isinstance(symbol, str):
-            raise UsageError(f"symbol is {_shown(symbol)}; this tool knows {known}")
+            raise UsageError(f"symbol is {shown(symbol)}; this tool knows {known}")
         same = symbol.strip().upper() in (known, self.prices.name.upper())
         if not same and bundled_symbol(symbol) != known:
-            raise UsageError(f"symbol is {_shown(symbol)}; this tool knows only {known}")
+            raise UsageError(f"symbol is {shown(symbol)}; this tool knows only {known}")
 
     def _forecast_id(self, target: np.datetime64) -> str:
         text = f"{self.fitted.fingerprint} {target}"
@@ -236,13 +244,14 @@ def money(price: float) -> str:
 
 
 def cents(price: float) -> str:
-    """A price to the cent, or to three figures below ten cents.
+    """A price to the cent, or to three figures below a dollar.
 
     Example:
-        >>> cents(822.79), cents(0.01234)
-        ('$822.79', '$0.0123')
+        >>> cents(822.79), cents(0.5), cents(0.01234)
+        ('$822.79', '$0.500', '$0.0123')
     """
-    return f"${price:,.2f}" if price >= 0.1 else f"${price:.3g}"
+    decimals = 2 if price >= 1.0 else 2 - math.floor(math.log10(price))
+    return f"${price:,.{decimals}f}"
 
 
 def _belief_fields(held: Belief) -> dict[str, Any]:
@@ -256,6 +265,11 @@ def _belief_fields(held: Belief) -> dict[str, Any]:
     }
 
 
+def _close(value: float) -> float:
+    """Take the noise off a recorded price: four decimals, or six figures below a dollar."""
+    return round(value, 4) if value >= 1.0 else float(f"{value:.6g}")
+
+
 def _price(value: float) -> float:
     """Round to the cent, or to four figures below a dollar."""
     return round(value, 2) if value >= 1.0 else float(f"{value:.4g}")
@@ -265,17 +279,20 @@ def _levels(levels: object) -> tuple[float, ...]:
     if levels is None:
         return ()
     if not isinstance(levels, Sequence) or isinstance(levels, str):
-        raise UsageError(f"price_levels is {_shown(levels)}; give a list of prices or null")
+        raise UsageError(f"price_levels is {shown(levels)}; give a list of prices or null")
     if len(levels) > MAX_LEVELS:
         raise UsageError(f"{len(levels)} price_levels are too many; give at most {MAX_LEVELS}")
     for level in levels:
         number = isinstance(level, int | float) and not isinstance(level, bool)
-        if not number or not 0.0 < level < 1e9:
-            raise UsageError(f"price level {_shown(level)} is not a positive price in dollars")
+        if not number or not 0.0 < level < HIGHEST_LEVEL:
+            raise UsageError(
+                f"price level {shown(level)} is not a price; "
+                f"give a number above 0 and below {HIGHEST_LEVEL:,.0f}"
+            )
     return tuple(float(level) for level in levels)
 
 
-def _shown(value: object) -> str:
-    """A value as it can stand in one line of an error."""
+def shown(value: object) -> str:
+    """A value as it can stand in one line of an error, however long it is."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

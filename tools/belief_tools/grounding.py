@@ -30,43 +30,6 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class _Figure:
-    kind: str
-    start: int
-    end: int
-    value: float = float("nan")
-    tolerance: float = 0.0
-    unit: str = ""
-    high: "_Figure | None" = None  # the upper end, when this is a price range
-
-    def is_near(self, value: float) -> bool:
-        return abs(self.value - value) <= self.tolerance + 1e-9
-
-    def spans(self, low: float, high: float) -> bool:
-        return self.high is not None and self.is_near(low) and self.high.is_near(high)
-
-
-@dataclass(frozen=True)
-class _Page:
-    original: str
-    clean: str  # as long as `original`, so that positions agree
-    prose: str  # `clean` without dates
-    figures: tuple[_Figure, ...] = ()
-
-    def words(self, figure: _Figure) -> str:
-        return self.original[figure.start : figure.end].strip()
-
-    def around(self, figure: _Figure, edge: re.Pattern[str]) -> tuple[int, int]:
-        starts = [m.end() for m in edge.finditer(self.prose, 0, figure.start)]
-        after = edge.search(self.prose, figure.end)
-        return (starts[-1] if starts else 0), (after.start() if after else len(self.prose))
-
-    def sentence(self, figure: _Figure) -> str:
-        start, end = self.around(figure, _SENTENCE)
-        return self.prose[start:end]
-
-
-@dataclass(frozen=True)
 class _Belief:
     result: Mapping[str, Any]
     roles: Mapping[str, tuple[float, ...]]
@@ -78,126 +41,13 @@ class _Belief:
         return float(self.result["median"]) / float(self.result["last_close"]) - 1.0
 
 
-# --- words ---------------------------------------------------------------------------------------
-
-_NUMBER = r"\d(?:[\d.,]*\d)?"
-_PLAIN_NUMBER = re.compile(r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.(\d+))?|\.(\d+)")
-_SCALES = {"k": 1e3, "thousand": 1e3, "m": 1e6, "mn": 1e6, "million": 1e6}
-_SCALES |= {"b": 1e9, "bn": 1e9, "billion": 1e9, "trillion": 1e12}
-_SYMBOLS = {"$": "dollar", "us$": "USD", "usd": "USD", "€": "EUR", "eur": "EUR", "euro": "EUR"}
-_SYMBOLS |= {"£": "GBP", "gbp": "GBP", "pound": "GBP", "¥": "JPY", "jpy": "JPY", "yen": "JPY"}
-_SYMBOLS |= {"₹": "INR", "inr": "INR", "rupee": "INR", "dollar": "dollar", "buck": "dollar"}
-_SYMBOLS |= {"chf": "CHF", "franc": "CHF", "cad": "CAD", "c$": "CAD", "a$": "AUD", "aud": "AUD"}
-_SYMBOLS |= {"hk$": "HKD", "hkd": "HKD", "cent": "cents", "us dollar": "USD"}
 _DOLLARS = ("USD", "CAD", "AUD", "HKD", "NZD", "SGD")
-_BEFORE = r"(?:US|HK|C|A)?\$|[€£¥₹]|(?:USD|EUR|GBP|JPY|INR|CHF|CAD|AUD|HKD)\b"
-_AFTER = (
-    rf"\$(?!\s?\d)|[€£¥₹](?!\s?\d)|(?:{'|'.join(s for s in _SYMBOLS if s.isalpha())}|US dollar)s?\b"
-)
-_MONEY = re.compile(
-    rf"(?<![\w.,])(?P<sign>-(?=\s?[$€£]))?(?:(?P<before>{_BEFORE})\s?)?(?P<number>{_NUMBER})"
-    rf"(?:[\s-]?(?P<scale>{'|'.join(_SCALES)})\b)?(?:[\s-]*(?P<after>{_AFTER}))?(?!\w)",
-    re.I,
-)
-_SMALL = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
-_SMALL += " fifteen sixteen seventeen eighteen nineteen"
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
-_WORDED = {word: n for n, word in enumerate(_SMALL.split(), start=1)}
-_WORDED |= {word: 10 * n for n, word in enumerate(_TENS.split(), start=2)}
-_WORDED |= {"hundred": 100, "thousand": 1000}
-_WORD = rf"(?:{'|'.join(_WORDED)})"
-_JOIN = r"(?:(?:(?<=hundred)|(?<=thousand))\s+and\s+|[\s-]+)"
-_WORDED_NUMBER = re.compile(rf"\b{_WORD}\b(?:{_JOIN}{_WORD}\b)*", re.I)
-_PERCENT = re.compile(rf"(?<![\w.,])(?P<number>[-+]?{_NUMBER})[\s-]*(?:%|per\s?cent\b|pct\b)", re.I)
-_ODDS = re.compile(r"(?<![\w.,$])(\d+)\s*(?:in|out of|[-/])\s*(?:every\s+)?(\d+)(?![\d.,]*\d)")
-_FRACTION = re.compile(r"(?<![\w.,$])0?\.\d+(?![\w%])")
-_COUNT = re.compile(
-    rf"(?<![\w.,$])(?P<number>{_NUMBER})[\s-]+(?:(?:trading|business|market|exchange|calendar|more)"
-    r"[\s-]+)?(?P<unit>session|day|week|month|quarter|year|hour|minute)s?\b",
-    re.I,
-)
-_MONTHS = "january february march april may june july august september october november december"
-_MONTH_NUMBER = {name[:3]: n for n, name in enumerate(_MONTHS.split(), start=1)}
-_MONTH = rf"(?P<m>(?:{'|'.join(_MONTHS.split())}|(?:{'|'.join(_MONTH_NUMBER)}|sept)\b\.?))"
-_DAY = r"(?P<d>\d{1,2})(?:st|nd|rd|th)?(?!\d)"
-_DATES = tuple(
-    re.compile(rf"(?<![\w$.,]){pattern}(?!\w|[.,]\d)", re.I)
-    for pattern in (
-        r"(?P<y>\d{4})[-/](?P<m>\d{1,2})[-/](?P<d>\d{1,2})",
-        r"(?P<m>\d{1,2})/(?P<d>\d{1,2})/(?P<y>\d{4}|\d{2})",
-        rf"{_MONTH}\s+{_DAY}(?:,?\s+(?P<y>\d{{4}}))?",
-        rf"{_DAY}\s+(?:of\s+)?{_MONTH}(?:,?\s+(?P<y>\d{{4}}))?",
-        rf"{_MONTH},?\s+(?P<y>\d{{4}})",
-        rf"(?-i:(?P<m>{'|'.join(m.title() for m in _MONTHS.split() if m != 'may')}))",
-        r"(?<=\b(?:in|of|by)\s)(?-i:(?P<m>May))",
-        r"(?P<y>(?:19|20)\d\d)(?!\s*(?:dollar|usd|eur|%|percent))",
-    )
-)
-_LABELS = re.compile(r"S&P\s?500|Nasdaq[- ]100|Russell 2000|^\s*\d+[.)](?=\s)", re.I | re.M)
-_ABOUT = r"(?:about|around|roughly|approximately|approx\.?|nearly|almost|close to|near|some|~|≈)"
-_IS_ABOUT = re.compile(rf"{_ABOUT}\s*$", re.I)
-_SENTENCE = re.compile(r"(?<!\bvs)(?<!approx)(?<!\bInc)(?<!Corp)(?<!\bCo)[.!?](?=\s|$)|\n")
-_CLAUSE = re.compile(r"(?<!\bvs)(?<!approx)[.!?](?=\s|$)|\n|;|,(?!\d)|\sand\s|\s(?:while|but)\s")
-
-# The nearest word before a price gives its role; a word serves one price only.
-_ROLE_WORDS = {
-    "last": r"(?:last|latest|most recent|current|today'?s|present|previous|prior)\s+"
-    r"(?:(?!forecast|expected|predicted|median|belief)\w+\s+){0,2}?(?:close|price|value|level)"
-    r"|closed|(?:is |was )?currently|today(?:'s)?|last traded|now (?:at|trad\w+)"
-    r"|(?<!be )(?<!to )trad(?:es|ing) at|(?:up|down) from|versus|vs|compared (?:to|with)|against",
-    "level": r"above|below|over|under|exceed\w*|at least|at most|more than|less than"
-    r"|(?:higher|lower|greater) than|beyond|past|surpass\w*|threshold|level|cross\w*",
-    "expected": r"expect\w*|median|predict\w*|forecast\w*|project(?:s|ed|ion)|anticipat\w*"
-    r"|estimat\w*|will|would|should|target\w*|reach\w*|hits?|likely|best guess|belief",
-    "low": r"(?:as )?lows?|lowest|lower (?:end|bound|limit)|minimum",
-    "high": r"(?:as )?highs?|highest|upper(?: end| bound| limit)?|maximum",
-    "possible": r"could|may|might",
-    "price": r"prices?|worth|valued? at",
-}
-_ROLE_PATTERN = "|".join(f"(?P<{role}>{words})" for role, words in _ROLE_WORDS.items())
-_ROLE = re.compile(rf"\b(?:{_ROLE_PATTERN})\b", re.I)
-_ROLE_AFTER = re.compile(
-    rf"\s*(?:\b(?:is|was|at|as|being|on)\s+(?:the |its |our |a )?(?:{_ROLE_PATTERN})\b"
-    r"|\(\s*(?:the )?(?:(?P<last_>last close|today|now)|(?P<expected_>median|expected))\s*\)"
-    r"|(?P<level_>is\s+(?:very\s+|quite\s+)?(?:unlikely|not likely))"
-    r"|(?P<last__>today|now|currently)\b)",
-    re.I,
-)
-_ROLE_NAMES = {"last": "the last close", "expected": "the expected price", "level": "a level"}
-_RANGE_GAP = re.compile(
-    rf"\s*(?:\b(?P<word>to|and|through|but)\b|(?P<mark>[-\u2013\u2014,]))\s*(?:{_ABOUT}|below|under"
-    r"|(?:a |an )?(?:upper|high)(?: end| bound| of)*)?\s*",
-    re.I,
-)
-_RANGE_LEAD = re.compile(rf"\b(?:between|above|over|within|low of)\s*(?:{_ABOUT})?\s*$", re.I)
-_UP = r"ris(?:e|es|ing)|rose|up|upwards?|higher|increas\w*|gain\w*|climb\w*|grow\w*|above|over"
-_UP += r"|exceed\w*|at least|more than|beyond|surpass\w*|past|reach\w*|hits?|cross\w*|advanc\w*"
-_LIES = r"(?!\s+(?:between|in|within|inside|into|somewhere)\b)"  # "falls between" is no fall
-_DOWN = (
-    rf"fall\w*{_LIES}|fell|down|downwards?|lower|drop\w*|declin\w*|decreas\w*|below|under|less than"
-)
-_DOWN += r"|los(?:e|es|s|ing)|at most|sink\w*|shrink\w*|slip\w*"
-_WAY = re.compile(rf"\b(?:(?P<up>{_UP})|(?P<down>{_DOWN}))\b", re.I)
-_MOVE = re.compile(r"\b(?:ris|rose|increas|climb|gain|fall|fell|drop|declin|mov|chang|go)\w*", re.I)
 _COMPARES = re.compile(r"\b(?:above|below|over|under|exceed\w*|more than|less than)\b", re.I)
 _CHANCE = re.compile(r"\b(?:chances?|probab\w*|odds|(?:un)?likel\w+|confiden\w*|prob|risk)\b", re.I)
 _HEDGE = re.compile(r"\b(?:chances?|probab\w*|odds|likelihood|could|may|might|whether|if)\b", re.I)
-_INTERVAL = re.compile(r"\b(?:intervals?|bands?|ranges?|confidence|bounds?)\b", re.I)
-_NOT = r"\b(?:not|no|never|nor|neither|nothing|none|cannot|without|far from|rather than|unlikely)\b"
-_DENIES = re.compile(rf"{_NOT}|n't\b", re.I)
-_NEGATED = re.compile(rf"(?:{_NOT}|n't\b)(?:[^\w.!?;\n]+(?!but\b)\w+){{0,4}}[^\w.!?;\n]*$", re.I)
-_DIFFERENCE_BEFORE = re.compile(
-    rf"\b(?:(?:{_UP}|{_DOWN}|change)\s+(?:of|by)|up|down|increase|gain|lose)\s+(?:{_ABOUT}\s+)?$",
-    re.I,
-)
-_DIFFERENCE_AFTER = re.compile(
-    r"\s*(?:higher|lower|more|less|(?:increase|rise|gain|drop|fall|decline)\b"
-    r"|(?:above|below|over|under)\s+(?:the |its )?(?:last|latest|current|today))",
-    re.I,
-)
 _AS_OF = r"as of|made|issued|dated|based on|data|since|starting|last clos\w+|closed|close of"
 _DATE_ROLE = re.compile(
-    rf"\b(?:(?P<as_of>{_AS_OF}|known|latest)|(?P<target>{_ROLE_WORDS['expected']}))\b", re.I
+    rf"\b(?:(?P<as_of>{_AS_OF}|known|latest)|(?P<target>{ROLE_WORDS['expected']}))\b", re.I
 )
 _CERTAIN = re.compile(
     r"\b(?<!%\s)(?<!percent\s)(?<!\ba\s)(?:certain(?:ly|ty)?|guarantee(?:s|d)?|definitely"
@@ -212,7 +62,7 @@ _OUTLOOK = re.compile(
     r"\b(?P<lead>unlikely|likely|expect\w*|forecast|predict\w*|project\w*|anticipat\w*|set|poised"
     r"|should|will)\b(?:\s+(?!by\b|than\b|of\b|above\b|below\b)[\w'-]+){0,4}?\s+"
     r"(?:(?P<up>rise|increase|climb|gain|grow|(?:go|move) up|(?:close|be|end) (?:higher|up))"
-    rf"|(?P<down>fall{_LIES}|decrease|decline|drop|lose|(?:go|move) down"
+    rf"|(?P<down>fall{LIES}|decrease|decline|drop|lose|(?:go|move) down"
     r"|(?:close|be|end) (?:lower|down)))\b",
     re.I,
 )
@@ -226,127 +76,6 @@ _ENDS_WELL = re.compile(
     re.I,
 )
 _ASKS_NO_PRICE = re.compile(r"\b(?:chances?|probab\w*|odds|likel\w+|regime|volatil\w*)\b", re.I)
-_TYPOGRAPHY = str.maketrans("\u00a0\u202f\u2009\u2019\u2018\u2212*\\`", "   ''-   ")
-
-
-# --- reading -------------------------------------------------------------------------------------
-
-
-def _number(words: str) -> tuple[float, float]:
-    """Return the value of `words` and half a unit of its last place; NaN when malformed."""
-    match = _PLAIN_NUMBER.fullmatch(words.lstrip("+-"))
-    if match is None:
-        return float("nan"), 0.0
-    decimals = len(match[1] or match[2] or "")
-    return float(words.replace(",", "")), 0.5 * 10.0**-decimals
-
-
-def _worded_digits(match: re.Match[str]) -> str:
-    """Return a number in words as digits, padded to keep the positions."""
-    total = current = 0
-    for word in re.findall(_WORD, match[0].lower()):
-        value = _WORDED[word]
-        if value == 1000:
-            total, current = total + max(current, 1) * 1000, 0
-        else:
-            current = max(current, 1) * 100 if value == 100 else current + value
-    return str(total + current).ljust(len(match[0]))
-
-
-def _blank(text: str, figures: Iterable[_Figure]) -> str:
-    for figure in figures:
-        text = text[: figure.start] + " " * (figure.end - figure.start) + text[figure.end :]
-    return text
-
-
-def _dates(text: str) -> list[_Figure]:
-    found: list[_Figure] = []
-    for pattern in _DATES:
-        new = [_Figure("date", *m.span(), unit=_date_parts(m)) for m in pattern.finditer(text)]
-        found, text = found + new, _blank(text, new)
-    return found
-
-
-def _date_parts(match: re.Match[str]) -> str:
-    """Return a date as ``YYYY-MM-DD`` with ``?`` for a part that is not said."""
-    parts = match.groupdict()
-    year, month, day = parts.get("y") or "????", parts.get("m") or "??", parts.get("d") or "??"
-    month = str(_MONTH_NUMBER.get(month[:3].lower(), month))
-    if month.isdigit() and day.isdigit() and int(month) > 12:
-        month, day = day, month
-    return f"{year.rjust(4, '0') if len(year) == 4 else '20' + year}-{month:0>2}-{day:0>2}"
-
-
-def _chances(text: str) -> Iterator[_Figure]:
-    for match in _PERCENT.finditer(text):
-        value, tolerance = _number(match["number"])
-        if _IS_ABOUT.search(text, 0, match.start()):
-            tolerance = max(tolerance, 1.0)
-        yield _Figure("percent", *match.span(), value, tolerance)
-    for match in _ODDS.finditer(text):
-        part, whole = int(match[1]), int(match[2])
-        if part < whole <= 100 or match[1] == match[2] == "50":
-            share = 50.0 if part == whole else 100.0 * part / whole
-            yield _Figure("percent", *match.span(), share, 3.0)
-    for match in _FRACTION.finditer(text):
-        figure = _Figure("percent", *match.span())
-        if re.search(r"probab|chance|likelihood|volatil", _Page(text, text, text).sentence(figure)):
-            value, tolerance = _number(match[0])
-            yield replace(figure, value=100 * value, tolerance=100 * tolerance)
-
-
-def _amounts(text: str) -> Iterator[_Figure]:
-    """Yield every number that is left: a price, with its currency as the unit, or a bare one."""
-    for match in _MONEY.finditer(text):
-        value, tolerance = _number(match["number"])
-        scale = _SCALES[match["scale"].lower()] if match["scale"] else 1.0
-        about = _IS_ABOUT.search(text, 0, match.start())
-        value, tolerance = value * scale, min(tolerance * scale, max(0.5, 0.01 * value * scale))
-        tolerance = max(tolerance, 0.01 * value) if about else tolerance
-        units = {(match[g] or "").lower() for g in ("before", "after")} - {""}
-        unit = " ".join(sorted({_SYMBOLS.get(u, _SYMBOLS.get(u[:-1], u)) for u in units}))
-        yield _Figure("price", *match.span(), -value if match["sign"] else value, tolerance, unit)
-
-
-def _ranges(text: str, prices: list[_Figure]) -> Iterator[_Figure]:
-    """Join neighbouring prices that the text puts as a range."""
-    waiting: _Figure | None = None
-    for price in prices:
-        gap = waiting and _RANGE_GAP.fullmatch(text, waiting.end, price.start)
-        if waiting and gap and _is_range(text, waiting, gap):
-            unit = waiting.unit or price.unit
-            yield replace(waiting, kind="range", end=price.end, unit=unit, high=price)
-            waiting = None
-            continue
-        if waiting:
-            yield waiting
-        waiting = price
-    if waiting:
-        yield waiting
-
-
-def _is_range(text: str, low: _Figure, gap: re.Match[str]) -> bool:
-    if gap["mark"] == ",":
-        return text[: low.start].rstrip().endswith(("[", "("))
-    if gap["word"] in ("and", "but"):
-        return _RANGE_LEAD.search(text, 0, low.start) is not None
-    return True
-
-
-def _read(text: str) -> _Page:
-    clean = _WORDED_NUMBER.sub(_worded_digits, text.translate(_TYPOGRAPHY))
-    clean = _LABELS.sub(lambda m: " " * len(m[0]), clean)
-    figures = _dates(clean)
-    prose = _blank(clean, figures)
-    chances = list(_chances(prose))
-    rest = _blank(prose, chances)
-    counts = [
-        _Figure("count", *m.span(), *_number(m["number"]), m["unit"].lower())
-        for m in _COUNT.finditer(rest)
-    ]
-    rest = _blank(rest, counts)
-    figures += chances + counts + list(_ranges(rest, list(_amounts(rest))))
-    return _Page(text, clean, prose, tuple(sorted(figures, key=lambda f: f.start)))
 
 
 def _believe(result: Mapping[str, Any], question: str) -> _Belief:
@@ -355,7 +84,10 @@ def _believe(result: Mapping[str, Any], question: str) -> _Belief:
     asked = [(float(p["level"]), float(p["probability"])) for p in result.get("prob_above") or ()]
     tails = [(low90, 0.95), (low50, 0.75), (median, 0.5), (high50, 0.25), (high90, 0.05)]
     in_question = [
-        p for f in _read(question).figures if f.kind in ("price", "range") for p in (f, f.high)
+        p
+        for f in read_figures(question).figures
+        if f.kind in ("price", "range")
+        for p in (f, f.high)
     ]
     levels = (*(level for level, _ in asked), *(p.value for p in in_question if p))
     ends = (low50, low90, high50, high90)
@@ -386,7 +118,7 @@ def _money_line(result: Mapping[str, Any]) -> str:
 # --- judging -------------------------------------------------------------------------------------
 
 
-def _judge_prices(page: _Page, belief: _Belief) -> Iterator[Finding]:
+def _judge_prices(page: Page, belief: _Belief) -> Iterator[Finding]:
     used: set[int] = set()
     for figure in page.figures:
         if figure.kind not in ("price", "range"):
@@ -401,7 +133,7 @@ def _judge_prices(page: _Page, belief: _Belief) -> Iterator[Finding]:
             yield Finding(page.words(figure), rule, f"the text says {page.words(figure)}{reason}")
 
 
-def _number_problem(page: _Page, figure: _Figure, belief: _Belief) -> tuple[str, str] | None:
+def _number_problem(page: Page, figure: Figure, belief: _Belief) -> tuple[str, str] | None:
     ends = [figure, *([figure.high] if figure.high else [])]
     if any(end.value != end.value for end in ends):
         return "number", "; write numbers as 1,044 or 1044.20, as the tool result does"
@@ -413,84 +145,42 @@ def _number_problem(page: _Page, figure: _Figure, belief: _Belief) -> tuple[str,
 
 
 def _price_problem(
-    page: _Page, figure: _Figure, belief: _Belief, used: set[int]
+    page: Page, figure: Figure, belief: _Belief, used: set[int]
 ) -> tuple[str, str] | None:
     start, _ = page.around(figure, _SENTENCE)
     if not figure.unit and _is_plain_count(page, figure, belief):
         return None
-    if _is_difference(page, figure):
+    if is_difference(page, figure):
         return _difference_problem(page, figure, belief)
-    role = _role(page, figure, start, used)
+    role = role_of(page, figure, start, used)
     if not any(figure.is_near(value) for value in belief.roles[role]):
         name = f" as {_ROLE_NAMES[role]}" if role in _ROLE_NAMES else ""
         return "price", f"{name}; the tool result has no such price ({belief.money})"
     return _level_problem(page, figure, belief) if role == "level" else None
 
 
-def _is_plain_count(page: _Page, figure: _Figure, belief: _Belief) -> bool:
+def _is_plain_count(page: Page, figure: Figure, belief: _Belief) -> bool:
     small_word = page.words(figure)[:1].isalpha() and figure.value < 100
     return small_word or figure.value == belief.result["horizon"]
 
 
-def _role(page: _Page, figure: _Figure, start: int, used: set[int]) -> str:
-    after = _ROLE_AFTER.match(page.prose, figure.end)
-    if after and after.lastgroup:
-        used.add(after.start(after.lastgroup))
-        return after.lastgroup.rstrip("_")
-    before = [
-        match
-        for match in _ROLE.finditer(page.prose, start, figure.start)
-        if match.start() not in used
-    ]
-    if not before:
-        return ""
-    nearest = before[-1]
-    used.add(nearest.start())
-    used.update(match.start() for match in before if match.lastgroup == "last")
-    clause, _ = page.around(figure, _CLAUSE)
-    lead_in = page.prose[clause : figure.start]
-    unsure = page.sentence(figure) if nearest[0].lower() == "reaching" else lead_in
-    if re.match(r"reach|hit", nearest[0], re.I) and (
-        _HEDGE.search(unsure) or _DENIES.search(unsure)
-    ):
-        return "level"
-    if before[-2:-1] and before[-2].lastgroup == "possible" and nearest.lastgroup == "expected":
-        return "possible"
-    return nearest.lastgroup or ""
-
-
-def _is_difference(page: _Page, figure: _Figure) -> bool:
-    before = _DIFFERENCE_BEFORE.search(page.prose, 0, figure.start)
-    return bool(before or _DIFFERENCE_AFTER.match(page.prose, figure.end))
-
-
-def _difference_problem(page: _Page, figure: _Figure, belief: _Belief) -> tuple[str, str] | None:
+def _difference_problem(page: Page, figure: Figure, belief: _Belief) -> tuple[str, str] | None:
     difference = belief.result["median"] - belief.result["last_close"]
-    way = _way(page.prose[max(0, figure.start - 25) : figure.end + 25])
+    way = way_of(page.prose[max(0, figure.start - 25) : figure.end + 25])
     if figure.is_near(abs(difference)) and way * difference >= 0:
         return None
     return "price", f" as a change; the median is {difference:+,.2f} from the last close"
 
 
-def _way(text: str, *, last: bool = False) -> int:
-    """Return +1 or -1 for the first (or last) direction word of `text`, 0 without one."""
-    found = list(_WAY.finditer(text))
-    if not found:
-        return 0
-    match = found[-1 if last else 0]
-    way = 1 if match.lastgroup == "up" else -1
-    return -way if re.search(r"(?:\bnot|n't|no)\W+(?:\w+\W+)?$", text[: match.start()]) else way
-
-
-def _level_problem(page: _Page, figure: _Figure, belief: _Belief) -> tuple[str, str] | None:
+def _level_problem(page: Page, figure: Figure, belief: _Belief) -> tuple[str, str] | None:
     """A level said without a chance, as in "will be above $1,000", must be the likelier side."""
     start, end = page.around(figure, _CLAUSE)
     clause = page.prose[start:end]
     sentence = page.sentence(figure)
     if _HEDGE.search(sentence) or "%" in sentence or re.search(r"\b(?:asked|level)\b", clause):
         return None
-    way = _way(page.prose[start : figure.start], last=True)
-    if _DENIES.search(page.prose, start, figure.start):
+    way = way_of(page.prose[start : figure.start], last=True)
+    if DENIES.search(page.prose, start, figure.start):
         way = -way
     above = _probability_above(figure, belief)
     if above is None or (above - 0.5) * way >= 0:
@@ -498,14 +188,14 @@ def _level_problem(page: _Page, figure: _Figure, belief: _Belief) -> tuple[str, 
     return "level", f" as if sure; the tool result's chance of a close above it is {above:.0%}"
 
 
-def _probability_above(figure: _Figure, belief: _Belief) -> float | None:
+def _probability_above(figure: Figure, belief: _Belief) -> float | None:
     return next((chance for level, chance in belief.prob_above if figure.is_near(level)), None)
 
 
-def _range_problem(page: _Page, figure: _Figure, belief: _Belief) -> tuple[str, str] | None:
+def _range_problem(page: Page, figure: Figure, belief: _Belief) -> tuple[str, str] | None:
     start, _ = page.around(figure, _CLAUSE)
     result = belief.result
-    if re.search(r"\bfrom\b[^,;\d]*$", page.prose[start : figure.start]) and _MOVE.search(
+    if re.search(r"\bfrom\b[^,;\d]*$", page.prose[start : figure.start]) and MOVE.search(
         page.prose, start, figure.start
     ):
         good = figure.spans(result["last_close"], result["median"])
@@ -520,7 +210,7 @@ def _range_problem(page: _Page, figure: _Figure, belief: _Belief) -> tuple[str, 
     return "interval", f"{said}; the tool result has no such interval ({known})"
 
 
-def _interval_chance(page: _Page, figure: _Figure) -> _Figure | None:
+def _interval_chance(page: Page, figure: Figure) -> Figure | None:
     """Return the percentage that the text gives to a range of prices."""
     start, end = page.around(figure, _SENTENCE)
     near = [f for f in page.figures if start <= f.start < end and f.kind in ("percent", "range")]
@@ -535,7 +225,7 @@ def _interval_chance(page: _Page, figure: _Figure) -> _Figure | None:
             return before
     if after and after.kind == "percent":
         gap = page.prose[figure.end : after.start]
-        if re.fullmatch(rf"[\s,(\[]*(?:with|at|as|is|has)?\s*(?:an?|the)?\s*{_ABOUT}?\s*", gap) or (
+        if re.fullmatch(rf"[\s,(\[]*(?:with|at|as|is|has)?\s*(?:an?|the)?\s*{ABOUT}?\s*", gap) or (
             re.fullmatch(r"[\s,]*(?:with|has)?\s*(?:a |the )?(?:probability|chance)\s+of\s+", gap)
         ):
             return after
@@ -543,10 +233,10 @@ def _interval_chance(page: _Page, figure: _Figure) -> _Figure | None:
 
 
 def _topic_words(text: str) -> bool:
-    return bool(_WAY.search(text) or re.search(r"regime|volatil", text, re.I))
+    return bool(WAY.search(text) or re.search(r"regime|volatil", text, re.I))
 
 
-def _judge_percentages(page: _Page, belief: _Belief) -> Iterator[Finding]:
+def _judge_percentages(page: Page, belief: _Belief) -> Iterator[Finding]:
     taken = {_interval_chance(page, f) for f in page.figures if f.kind == "range"}
     for figure in page.figures:
         if figure.kind != "percent" or figure in taken:
@@ -562,7 +252,7 @@ def _judge_percentages(page: _Page, belief: _Belief) -> Iterator[Finding]:
             )
 
 
-def _scopes(page: _Page, figure: _Figure) -> list[tuple[int, int]]:
+def _scopes(page: Page, figure: Figure) -> list[tuple[int, int]]:
     """Return where the subject of a percentage may stand, nearest wording first."""
     clause_start, clause_end = page.around(figure, _CLAUSE)
     start, end = page.around(figure, _SENTENCE)
@@ -578,9 +268,7 @@ def _scopes(page: _Page, figure: _Figure) -> list[tuple[int, int]]:
     return [*near, (start, figure.start), (figure.end, end)]
 
 
-def _percent_subject(
-    page: _Page, figure: _Figure, belief: _Belief
-) -> tuple[str, tuple[float, ...]]:
+def _percent_subject(page: Page, figure: Figure, belief: _Belief) -> tuple[str, tuple[float, ...]]:
     scopes = _scopes(page, figure)
     wording = "".join(page.prose[start:end] for start, end in scopes[:2])
     for number, (start, end) in enumerate(scopes):
@@ -609,14 +297,14 @@ def _named_subject(text: str, belief: _Belief) -> tuple[str, tuple[float, ...]] 
             return f"the {regime['name']} regime", (regime["probability"],)
     if re.search(r"volatil", text, re.I):
         return "the volatility", (result["volatility"],)
-    if _INTERVAL.search(text):
+    if INTERVAL.search(text):
         return "an interval", (0.5, 0.9)
     return None
 
 
 def _moving_subject(
-    page: _Page,
-    figure: _Figure,
+    page: Page,
+    figure: Figure,
     belief: _Belief,
     scope: tuple[int, int],
     *,
@@ -625,7 +313,7 @@ def _moving_subject(
 ) -> tuple[str, tuple[float, ...]] | None:
     """Return the rise, fall or level that the words in `scope` speak of."""
     text = page.prose[scope[0] : scope[1]]
-    way = _way(text, last=last)
+    way = way_of(text, last=last)
     signed = page.original[figure.start : figure.end].strip()[:1] in "+-"
     if not way and not signed:
         return None
@@ -636,7 +324,7 @@ def _moving_subject(
     levels = [
         f
         for f in page.figures
-        if f.kind == "price" and scope[0] <= f.start < scope[1] and not _is_difference(page, f)
+        if f.kind == "price" and scope[0] <= f.start < scope[1] and not is_difference(page, f)
     ]
     if levels and (_COMPARES.search(text) or chance):
         above = _probability_above(levels[-1 if last else 0], belief)
@@ -653,7 +341,7 @@ def _moving_subject(
     return name, (*change, *(sides if chance_before or _COMPARES.search(text) else ()))
 
 
-def _judge_dates(page: _Page, belief: _Belief) -> Iterator[Finding]:
+def _judge_dates(page: Page, belief: _Belief) -> Iterator[Finding]:
     target, as_of = str(belief.result["target"]), str(belief.result["as_of"])
     for figure in page.figures:
         if figure.kind != "date":
@@ -673,7 +361,7 @@ def _same_day(said: str, day: str) -> bool:
     return all(a in ("?", b) for a, b in zip(said, day, strict=True))
 
 
-def _date_role(page: _Page, figure: _Figure) -> str:
+def _date_role(page: Page, figure: Figure) -> str:
     start, end = page.around(figure, _CLAUSE)
     dates = [f.end for f in page.figures if f.kind == "date" and f.end <= figure.start]
     before = list(_DATE_ROLE.finditer(page.prose, max([start, *dates]), figure.start))
@@ -686,7 +374,7 @@ def _date_role(page: _Page, figure: _Figure) -> str:
     return ""
 
 
-def _judge_counts(page: _Page, belief: _Belief) -> Iterator[Finding]:
+def _judge_counts(page: Page, belief: _Belief) -> Iterator[Finding]:
     result = belief.result
     days = (date.fromisoformat(result["target"]) - date.fromisoformat(result["as_of"])).days
     sessions, age = result["horizon"], result.get("age_in_sessions")
@@ -710,24 +398,24 @@ def _judge_counts(page: _Page, belief: _Belief) -> Iterator[Finding]:
             yield Finding(words, "count", f"the text says {words}; {horizon}")
 
 
-def _judge_words(page: _Page, belief: _Belief) -> Iterator[Finding]:
+def _judge_words(page: Page, belief: _Belief) -> Iterator[Finding]:
     for match in _CERTAIN.finditer(page.prose):
-        if not _NEGATED.search(page.prose, 0, match.start()):
+        if not NEGATED.search(page.prose, 0, match.start()):
             yield Finding(match[0], "certainty", f"no forecast is sure; leave out '{match[0]}'")
     for match in _MULTIPLE.finditer(page.prose):
         yield Finding(match[0], "price", f"the tool result says nothing about '{match[0]}'")
     yield from _judge_outlook(page, belief)
 
 
-def _judge_outlook(page: _Page, belief: _Belief) -> Iterator[Finding]:
+def _judge_outlook(page: Page, belief: _Belief) -> Iterator[Finding]:
     up, change = float(belief.result["prob_up"]), belief.change
     for match in _OUTLOOK.finditer(page.prose):
-        figure = _Figure("words", *match.span())
+        figure = Figure("words", *match.span())
         start, _ = page.around(figure, _CLAUSE)
         lead_in = page.prose[start : match.start()]
         if _HEDGE.search(lead_in) or re.search(r"(?:%|percent|as|equally)\s*$", lead_in, re.I):
             continue
-        negated = _NEGATED.search(lead_in) or re.search(r"\bless\s*$", lead_in, re.I)
+        negated = NEGATED.search(lead_in) or re.search(r"\bless\s*$", lead_in, re.I)
         negated = negated or re.search(r"\bnot\b|unlikely", match[0], re.I)
         way = (1 if match["up"] else -1) * (-1 if negated else 1)
         if way * (up - 0.5) <= 0 or way * change <= 0:
@@ -752,7 +440,7 @@ def _judge_form(text: str) -> Iterator[Finding]:
         yield Finding(last[-40:], "cut", "the text stops in mid-sentence; end it with a full stop")
 
 
-def _judge_completeness(page: _Page, belief: _Belief, question: str) -> Iterator[Finding]:
+def _judge_completeness(page: Page, belief: _Belief, question: str) -> Iterator[Finding]:
     if _ASKS_NO_PRICE.search(question) and not re.search(r"\bprice\b|how much", question, re.I):
         return
     low, high = belief.result["interval_90"]
@@ -797,7 +485,7 @@ def check(text: str, result: Mapping[str, Any], *, question: str = "") -> tuple[
     form = tuple(_judge_form(text))
     if not text.strip():
         return form
-    page, belief = _read(text), _believe(result, question)
+    page, belief = read_figures(text), _believe(result, question)
     return (
         *form,
         *_judge_prices(page, belief),

@@ -37,6 +37,7 @@ _OPTIONAL = (
     "seed",
     "temperature",
     "parallel_tool_calls",
+    "stop",
     "strict",
     "max_tokens",
     "tool_choice",
@@ -44,7 +45,7 @@ _OPTIONAL = (
     "tools",
 )
 # A refusal of these is a property of the model, not of one request: it is remembered.
-_REMEMBERED = frozenset({"seed", "temperature", "parallel_tool_calls", "max_tokens"})
+_REMEMBERED = frozenset({"seed", "temperature", "stop", "parallel_tool_calls", "max_tokens"})
 
 Message = Mapping[str, Any]
 Send = Callable[["OpenAI"], "AbstractContextManager[APIResponse[Any]]"]
@@ -143,6 +144,7 @@ class Endpoint:
         tools: Sequence[Mapping[str, Any]] | None = None,
         tool_choice: str | Mapping[str, Any] | None = None,
         schema: tuple[str, Mapping[str, Any]] | None = None,
+        stop: str | None = None,
         max_tokens: int,
     ) -> Reply:
         """Ask the model for its next message, as repeatably as the server allows.
@@ -155,6 +157,7 @@ class Endpoint:
             tools: the tools on offer, in the same form; None or empty offers none.
             tool_choice: "auto", "none", "required" or a named tool; only with `tools`.
             schema: name and JSON schema of the JSON text wanted as a reply.
+            stop: text at which the reply ends; it is left out.
             max_tokens: where the server cuts the reply off (`finish_reason` "length").
 
         Raises:
@@ -171,6 +174,8 @@ class Endpoint:
             body["tool_choice"] = tool_choice
         if schema is not None:
             body["response_format"] = _response_format(*schema)
+        if stop is not None:
+            body["stop"] = stop
         return self._insist(body)
 
     def _insist(self, body: dict[str, Any]) -> Reply:

@@ -1,0 +1,40 @@
+# `make ask Q="..."` and `make test` set everything up by themselves.
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.PHONY: ask now test lint bench clean
+
+ask: $(VENV)/.installed
+	@test -n "$$Q" || { echo 'usage: make ask Q="What will Nvidia cost at the end of March?"' >&2; exit 2; }
+	@$(BIN)/belief ask -- "$$Q" || { code=$$?; test $$code -eq 6 || exit $$code; }
+
+now: $(VENV)/.installed
+	@$(BIN)/belief now
+
+test: $(VENV)/.tested lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.tested
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.tested
+	$(BIN)/python benchmarks/hmm_speed.py
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is needed; name another with PYTHON=..." >&2; exit 1; }
+	@echo "setting up $(VENV), once" >&2
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.tested: $(VENV)/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info
+
+export Q

@@ -1,0 +1,285 @@
+"""Pictures of a forecast, of a belief and of transition probabilities over time.
+
+Each function draws on the `Axes` it is given and leaves everything else alone; `belief_figure` puts
+the pictures together on a `Figure` of its own. pyplot and its global state are never touched.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from belief.few_state import BLOCK_LENGTH, filtered_states, hold_belief
+from belief.fitted_model import FittedModel
+from belief.forecast import Forecast
+from belief.observations import observe
+from belief.posterior import Belief
+from belief.prices import Prices
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Array = npt.NDArray[np.float64]
+Days = npt.NDArray[np.datetime64]
+
+# Okabe & Ito (2008): colours that people with any colour vision can tell apart.
+REGIME_COLOURS: Final = {
+    "very calm": "#0072B2",
+    "calm": "#56B4E9",
+    "normal": "#009E73",
+    "turbulent": "#E69F00",
+    "crisis": "#D55E00",
+}
+INK: Final = "#000000"
+FORECAST_COLOUR: Final = "#0072B2"
+QUIET: Final = "#595959"
+BANDS: Final = ((0.9, 0.18), (0.5, 0.4))  # level, opacity
+CLOSES_SHOWN: Final = 126
+SESSIONS_SHOWN: Final = 1260
+# Beyond this ratio of the highest to the lowest price equal steps in dollars hide the low ones.
+LOG_AXIS_FROM: Final = 3.0
+LOG_TICKS: Final = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)  # leading digits; at least two between p and 3 p
+COARSE_LOG_TICKS: Final = (1.0, 2.0, 5.0)
+LOG_TICKS_UP_TO: Final = 20.0  # ratio of the highest to the lowest price from which those do
+
+
+def fan_chart(
+    axes: "Axes",
+    prices: Prices,
+    forecasts: Sequence[Forecast],
+    *,
+    n_closes: int = CLOSES_SHOWN,
+) -> None:
+    """Draw the last closes and, after them, the median and the 50 and 90 % bands of forecasts.
+
+    Closes are adjusted for the splits known at the last session, so that all prices are in dollars
+    of that day. The axis is logarithmic when the prices shown span more than a factor of
+    `LOG_AXIS_FROM`. Between the targets, which are dotted, the bands are straight lines.
+
+    Args:
+        axes: where to draw.
+        prices: cut at the as-of session.
+        forecasts: one or more, from the last session of the prices, targets increasing.
+        n_closes: how many closes to show.
+
+    Raises:
+        ValueError: there are no forecasts, their targets do not increase, or one of them starts
+            from another symbol or session than the prices end with.
+    """
+    _check_forecasts(prices, forecasts)
+    closes = prices.quoted_close()[-n_closes:]
+    # the fan opens at the last close, which is certain
+    days = np.array([prices.as_of, *(forecast.target for forecast in forecasts)])
+    median = np.array([prices.last_close, *(forecast.median for forecast in forecasts)])
+    for level, opacity in BANDS:
+        low, high = _band(prices.last_close, forecasts, level)
+        label = f"{100 * level:.0f} % band, each day by itself"
+        axes.fill_between(
+            days, low, high, color=FORECAST_COLOUR, alpha=opacity, linewidth=0, label=label
+        )
+    axes.plot(days, median, color=FORECAST_COLOUR, label="median of the forecast")
+    axes.plot(days[1:], median[1:], ".", color=FORECAST_COLOUR, markersize=4)
+    axes.plot(prices.session[-n_closes:], closes, color=INK, linewidth=1.2, label="close")
+    _mark_as_of(axes, prices.as_of)
+    _scale_prices(axes, prices)
+    _date_sessions(axes)
+    _legend(axes)
+    _title(
+        axes,
+        f"{prices.symbol} close: forecast from {prices.as_of} to {forecasts[-1].target}",
+        f"made with prices through {prices.as_of} only; last close {prices.last_close:,.2f} "
+        f"{prices.currency}; model {forecasts[0].model}, {prices.session.size:,} sessions",
+    )
+
+
+def belief_over_time(axes: "Axes", belief: Belief, session: Days, filtered: Array) -> None:
+    """Stack the filtered probabilities of the regimes over time.
+
+    Args:
+        axes: where to draw.
+        belief: names the regimes, the as-of session and the number of sessions in the fit.
+        session: (T,) the sessions to show.
+        filtered: (T, R) probability of each regime given the returns up to that session.
+
+    Raises:
+        ValueError: the shapes disagree.
+    """
+    names = _names(belief)
+    _check_shape("filtered", filtered, (len(session), len(names)))
+    colours = [REGIME_COLOURS[name] for name in names]
+    axes.stackplot(session, filtered.T, labels=names, colors=colours, linewidth=0)
+    axes.set_ylim(0.0, 1.0)
+    axes.set_xlim(session[0], session[-1])
+    axes.set_ylabel("probability of the regime")
+    _date_sessions(axes)
+    _legend(axes, reverse=True)
+    _title(
+        axes,
+        f"{belief.symbol}: belief about the volatility regime through {belief.as_of}",
+        f"{len(session):,} sessions shown, each given the returns up to it; parameters from all "
+        f"{belief.n_sessions:,} through {belief.as_of}",
+    )
+
+
+def staying_over_time(axes: "Axes", belief: Belief, session: Days, transmat: Array) -> None:
+    """Draw for each regime the probability of staying one more session, and the static fit's.
+
+    The line of a regime that was seldom visited rests on few moves: its swings say little.
+
+    Args:
+        axes: where to draw.
+        belief: names the regimes and holds the transition matrix of the static fit (dashed).
+        session: (T,) all sessions of the fit.
+        transmat: (B, R, R) matrices of the fit, one per block of sessions aligned to the end; B is
+            1 for one matrix for all time.
+
+    Raises:
+        ValueError: the shapes disagree.
+    """
+    from belief.hmm import block_index
+
+    names = _names(belief)
+    block = block_index(len(session) - 1, BLOCK_LENGTH)
+    n_blocks = 1 if len(transmat) == 1 else int(block[-1]) + 1
+    _check_shape("transmat", transmat, (n_blocks, len(names), len(names)))
+    first = np.searchsorted(block, np.arange(n_blocks))
+    days = np.append(session[first], session[-1])
+    for state, name in enumerate(names):
+        colour = REGIME_COLOURS[name]
+        staying = np.append(transmat[:, state, state], transmat[-1, state, state])
+        axes.plot(days, staying, drawstyle="steps-post", color=colour, label=name)
+        static = belief.static_transition_matrix[state, state]
+        axes.plot(days[[0, -1]], [static, static], "--", color=colour, label=f"{name}, static fit")
+    axes.set_xlim(session[0], session[-1])
+    axes.set_ylim(top=1.0)
+    axes.set_ylabel("probability of staying\none more session")
+    _date_sessions(axes)
+    _legend(axes)
+    _title(
+        axes,
+        f"{belief.symbol}: transition probabilities over time, fitted through {belief.as_of}",
+        f"model {belief.model} beside one matrix for all time (dashed); "
+        f"{belief.n_sessions:,} sessions, one matrix per {BLOCK_LENGTH}",
+    )
+
+
+def belief_figure(
+    fitted: FittedModel,
+    prices: Prices,
+    forecasts: Sequence[Forecast],
+    *,
+    n_sessions: int = SESSIONS_SHOWN,
+) -> "Figure":
+    """Put forecast, belief and transition probabilities of one model on one figure.
+
+    Args:
+        fitted: trained through the last session of the prices.
+        prices: cut at the as-of session.
+        forecasts: from the last session of the prices, targets increasing.
+        n_sessions: how many sessions of belief to show.
+
+    Returns:
+        `Figure` with three `Axes`, one below the other.
+
+    Raises:
+        ValueError: model, prices and forecasts do not belong together.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    if fitted.trained_through != prices.as_of:
+        raise ValueError(
+            f"the model knows {fitted.trained_through}, the prices end on {prices.as_of}"
+        )
+    observations, belief = observe(prices), hold_belief(fitted)
+    filtered = filtered_states(fitted, observations.log_return).filtered
+    figure = Figure(figsize=(9.0, 11.5), layout=ConstrainedLayoutEngine(h_pad=0.12))
+    fan, regimes, staying = figure.subplots(3, 1)
+    fan_chart(fan, prices, forecasts)
+    belief_over_time(regimes, belief, observations.session[-n_sessions:], filtered[-n_sessions:])
+    staying_over_time(staying, belief, observations.session, fitted.parameters["transmat"])
+    return figure
+
+
+def _check_forecasts(prices: Prices, forecasts: Sequence[Forecast]) -> None:
+    if not forecasts:
+        raise ValueError("there are no forecasts to draw; give at least one")
+    for forecast in forecasts:
+        if (forecast.symbol, forecast.origin) != (prices.symbol, prices.as_of):
+            raise ValueError(
+                f"a forecast of {forecast.symbol} from {forecast.origin}; "
+                f"the prices are of {prices.symbol} and end on {prices.as_of}"
+            )
+    for earlier, later in pairwise(forecasts):
+        if not earlier.target < later.target:
+            raise ValueError(f"target {later.target} follows {earlier.target}; they must increase")
+
+
+def _check_shape(name: str, values: Array, shape: tuple[int, ...]) -> None:
+    if values.shape != shape:
+        raise ValueError(f"{name} has shape {values.shape}; sessions and regimes want {shape}")
+
+
+def _band(last_close: float, forecasts: Sequence[Forecast], level: float) -> tuple[Array, Array]:
+    bounds = [(last_close, last_close), *(forecast.interval(level) for forecast in forecasts)]
+    low, high = np.array(bounds).T
+    return low, high
+
+
+def _names(belief: Belief) -> list[str]:
+    return [regime.name for regime in belief.regimes]
+
+
+def _mark_as_of(axes: "Axes", as_of: np.datetime64) -> None:
+    day: Any = as_of  # matplotlib converts dates on a date axis; its annotations say float
+    axes.axvline(day, color=QUIET, linestyle=":", linewidth=1.0, label=f"as of {as_of}")
+
+
+def _date_sessions(axes: "Axes") -> None:
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = AutoDateLocator(minticks=4, maxticks=8)  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_locator(locator)
+    formatter = ConciseDateFormatter(locator, show_offset=False)  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_formatter(formatter)
+    axes.set_xlabel("session (date)")
+
+
+def _scale_prices(axes: "Axes", prices: Prices) -> None:
+    """Choose a linear or a logarithmic axis, and write plain amounts on either."""
+    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+
+    low, high = axes.dataLim.intervaly
+    logarithmic = high > LOG_AXIS_FROM * low
+    if logarithmic:
+        axes.set_yscale("log")
+        axes.yaxis.set_minor_locator(NullLocator())
+        digits = LOG_TICKS if high < LOG_TICKS_UP_TO * low else COARSE_LOG_TICKS
+        axes.yaxis.set_major_locator(LogLocator(subs=digits))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.6g}"))
+    axes.grid(axis="y", color=QUIET, alpha=0.2, linewidth=0.6)
+    scale = "\nlogarithmic scale" if logarithmic else ""
+    axes.set_ylabel(f"closing price, {prices.currency} of {prices.as_of}{scale}")
+
+
+def _legend(axes: "Axes", *, reverse: bool = False) -> None:
+    """Put the legend beside the axes, where it covers nothing."""
+    axes.legend(
+        loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8, reverse=reverse
+    )
+
+
+def _title(axes: "Axes", headline: str, detail: str) -> None:
+    axes.set_title(headline, loc="left", fontsize=11, pad=20)
+    axes.annotate(
+        detail,
+        xy=(0.0, 1.0),
+        xytext=(0.0, 6.0),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        fontsize=8,
+        color=QUIET,
+    )

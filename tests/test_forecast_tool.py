@@ -1,0 +1,396 @@
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+
+from belief.errors import UsageError
+from belief.models import MAX_HORIZON, fit
+from belief.sessions import session_after
+from belief.sources import read_csv
+from belief_tools.forecast_tool import (
+    DEFINITION,
+    MAX_LEVELS,
+    NAME,
+    PARAMETERS,
+    ForecastResult,
+    ForecastTool,
+    cents,
+    money,
+    summary,
+)
+
+CALL = {"symbol": "NVDA", "target_date": "2024-03-31", "price_levels": None}
+EIGHT = [700.5, 750, 800, 850, 900, 950, 1000, 1234.56]
+
+
+def run(tool: ForecastTool, **changes) -> ForecastResult:
+    return tool.run(tool.check({**CALL, **changes}))
+
+
+def refusal(tool: ForecastTool, **changes) -> str:
+    with pytest.raises(UsageError) as caught:
+        tool.check({**CALL, **changes})
+    return str(caught.value)
+
+
+# The definition
+
+
+def test_the_schema_is_strict():
+    function = DEFINITION["function"]
+    assert DEFINITION["type"] == "function" and function["name"] == NAME
+    assert function["strict"] is True and function["parameters"] is PARAMETERS
+    assert PARAMETERS["additionalProperties"] is False
+    assert PARAMETERS["required"] == list(PARAMETERS["properties"])
+    assert list(PARAMETERS["properties"]) == ["symbol", "target_date", "price_levels"]
+
+
+def test_the_schema_has_only_words_that_every_strict_server_takes():
+    known = {"type", "properties", "required", "additionalProperties", "description"}
+    assert set(_keywords(PARAMETERS)) <= known | {"anyOf", "items"}
+
+
+def _keywords(schema):
+    yield from schema
+    for inner in (*schema.get("properties", {}).values(), *schema.get("anyOf", [])):
+        yield from _keywords(inner)
+    if "items" in schema:
+        yield from _keywords(schema["items"])
+
+
+def test_the_definition_is_plain_json_and_every_parameter_is_described():
+    assert json.loads(json.dumps(DEFINITION)) == DEFINITION
+    assert all(entry["description"] for entry in PARAMETERS["properties"].values())
+
+
+# Arguments
+
+
+@pytest.mark.parametrize("symbol", ["NVDA", "nvda", " NVDA ", "Nvidia", "NVIDIA", "nvidia"])
+def test_the_symbol_may_be_written_as_people_write_it(tool, symbol):
+    assert run(tool, symbol=symbol).symbol == "NVDA"
+
+
+@pytest.mark.parametrize("symbol", ["AAPL", "", "NVD", "NVDAX", "Apple", "AMD"])
+def test_another_symbol_is_refused_with_the_one_that_is_known(tool, symbol):
+    told = refusal(tool, symbol=symbol)
+    assert repr(symbol) in told and "NVDA" in told.replace(repr(symbol), "")
+
+
+@pytest.mark.parametrize("symbol", [None, 1, ["NVDA"], {"symbol": "NVDA"}, True])
+def test_a_symbol_that_is_no_text_is_refused(tool, symbol):
+    told = refusal(tool, symbol=symbol)
+    assert repr(symbol) in told and told.endswith("NVDA")
+
+
+@pytest.mark.parametrize("missing", ["symbol", "target_date"])
+def test_a_missing_argument_is_named(tool, missing):
+    passed = {name: value for name, value in CALL.items() if name != missing}
+    with pytest.raises(UsageError, match=missing):
+        tool.check(passed)
+
+
+def test_leaving_out_the_levels_means_none(tool):
+    passed = {"symbol": "NVDA", "target_date": "2024-03-28"}
+    assert tool.check(passed).levels == ()
+    assert tool.check({**passed, "price_levels": []}).levels == ()
+
+
+def test_an_unknown_argument_is_refused_with_the_known_ones(tool):
+    told = refusal(tool, horizon=5)
+    assert told == (
+        "unknown argument 'horizon'; forecast_price takes symbol, target_date, price_levels"
+    )
+
+
+@pytest.mark.parametrize("day", [None, 20240328, 1.5, True, ["2024-03-28"], {}])
+def test_a_target_date_that_is_no_text_is_refused(tool, day):
+    told = refusal(tool, target_date=day)
+    assert told == f"target_date is {day!r}; give a day as YYYY-MM-DD"
+
+
+@pytest.mark.parametrize(
+    "day", ["", "tomorrow", "2024-02-30", "2024-13-01", "28.03.2024", "2024-3-28", "2024-03"]
+)
+def test_a_target_date_that_is_no_day_is_refused_with_the_form_wanted(tool, day):
+    told = refusal(tool, target_date=day)
+    assert repr(day) in told and "YYYY-MM-DD" in told
+
+
+@pytest.mark.parametrize("day", ["2024-02-29", "2024-03-01", "2019-01-01", "0001-01-01"])
+def test_a_target_date_that_is_known_already_is_refused(tool, day):
+    told = refusal(tool, target_date=day)
+    assert told == (
+        f"target_date {day} is not after the last known session 2024-03-01; ask for a later date"
+    )
+
+
+@pytest.mark.parametrize("day", ["2024-03-02", "2024-03-03"])
+def test_a_weekend_before_the_next_session_is_refused_with_that_session(tool, day):
+    told = refusal(tool, target_date=day)
+    assert day in told and "ask for 2024-03-04 or later" in told
+
+
+def test_the_farthest_target_is_taken_and_the_day_after_is_not(tool, prices):
+    farthest = session_after(prices.as_of, MAX_HORIZON)
+    assert run(tool, target_date=str(farthest)).horizon == MAX_HORIZON
+    for day in (str(farthest + 1), "9999-12-31"):
+        told = refusal(tool, target_date=day)
+        assert day in told and f"ask for {farthest} or earlier" in told
+
+
+@pytest.mark.parametrize("levels", [900, "900", {"level": 900}, True, 9.5])
+def test_levels_that_are_no_list_are_refused(tool, levels):
+    told = refusal(tool, price_levels=levels)
+    assert told == f"price_levels is {levels!r}; give a list of prices or null"
+
+
+@pytest.mark.parametrize(
+    "level", [True, False, "900", None, [900], math.nan, math.inf, -math.inf, -1, 0, 0.0, 1e9]
+)
+def test_a_level_that_is_no_price_is_refused_by_name(tool, level):
+    told = refusal(tool, price_levels=[900, level])
+    assert f"price level {level!r} is not" in told and "1,000,000,000" in told
+
+
+@pytest.mark.parametrize(
+    "level", [10**400, "9" * 100_000, ["9" * 100_000]], ids=["number", "text", "list"]
+)
+def test_a_monstrous_level_is_refused_in_one_short_line(tool, level):
+    told = refusal(tool, price_levels=[level])
+    assert len(told) < 200 and "\n" not in told
+
+
+@pytest.mark.parametrize("name", ["symbol", "target_date", "price_levels"])
+def test_a_monstrous_argument_is_refused_in_one_short_line(tool, name):
+    told = refusal(tool, **{name: "\n" * 100_000})
+    assert len(told) < 200 and "\n" not in told
+
+
+def test_a_monstrous_argument_name_is_refused_in_one_short_line(tool):
+    told = refusal(tool, **{"x" * 100_000: 1})
+    assert len(told) < 200 and "symbol, target_date, price_levels" in told
+
+
+def test_as_many_levels_as_allowed_are_taken_and_one_more_is_not(tool):
+    assert tool.check({**CALL, "price_levels": EIGHT}).levels == tuple(map(float, EIGHT))
+    told = refusal(tool, price_levels=[*EIGHT, 2000])
+    assert told.startswith("9 ") and f"at most {MAX_LEVELS}" in told
+
+
+def test_checked_arguments_can_be_written_as_a_call_again(tool):
+    checked = tool.check({**CALL, "symbol": "nvidia", "price_levels": [900]})
+    again = checked.to_dict("NVDA")
+    assert again == {"symbol": "NVDA", "target_date": "2024-03-28", "price_levels": [900.0]}
+    assert tool.check(again) == checked
+    assert tool.check(CALL).to_dict("NVDA")["price_levels"] is None
+
+
+# The result
+
+
+def test_the_result_says_what_was_known_on_as_of(tool):
+    result = run(tool)
+    assert (result.symbol, result.currency, result.as_of) == ("NVDA", "USD", "2024-03-01")
+    assert result.last_close == 822.79
+    assert result.source == "bundled snapshot"
+    assert result.age_in_days is None and result.track_record is None
+    assert result.notes == ["prices in USD of 2024-03-01, before any later split"]
+
+
+def test_the_end_of_march_means_its_last_session(tool):
+    result = run(tool, target_date="2024-03-31")
+    assert (result.target, result.horizon) == ("2024-03-28", 19)
+    assert result == run(tool, target_date="2024-03-28")
+
+
+def test_the_summary_comes_first_and_says_it_all(tool):
+    result = run(tool)
+    assert next(iter(json.loads(result.to_json()))) == "summary"
+    low, high = result.interval_90
+    assert result.summary == (
+        f"On 2024-03-28 Nvidia is expected at ${result.median:,.0f}; 90 % chance between "
+        f"${low:,.0f} and ${high:,.0f}; last close $822.79"
+    )
+    assert result.summary == summary("Nvidia", tool.forecast(np.datetime64("2024-03-28")))
+
+
+def test_the_result_is_under_a_thousand_bytes_without_levels(tool, prices):
+    farthest = str(session_after(prices.as_of, MAX_HORIZON))
+    for day in ("2024-03-04", "2024-03-28", farthest):
+        assert len(run(tool, target_date=day).to_json().encode()) < 1000
+
+
+def test_eight_levels_add_less_than_half_as_much_again(tool):
+    bare, full = run(tool), run(tool, price_levels=EIGHT)
+    assert len(full.to_json().encode()) < 1.5 * len(bare.to_json().encode())
+
+
+def test_the_result_is_plain_json_without_nan(tool):
+    result = run(tool, price_levels=EIGHT)
+    assert json.loads(json.dumps(result.to_dict(), allow_nan=False)) == result.to_dict()
+    assert json.loads(result.to_json()) == result.to_dict()
+
+
+def test_the_same_call_gives_the_same_bytes(tool, prices):
+    again = ForecastTool(prices, tool.fitted, None)
+    assert run(tool, price_levels=EIGHT).to_json() == run(again, price_levels=EIGHT).to_json()
+
+
+def test_other_calls_in_between_change_nothing(tool):
+    before = run(tool).to_json()
+    run(tool, target_date="2024-06-28")
+    assert run(tool).to_json() == before
+
+
+@pytest.mark.parametrize("day", ["2024-03-04", "2024-03-28", "2024-12-31", "2026-02-27"])
+def test_the_intervals_lie_in_each_other_around_the_median(tool, day):
+    result = run(tool, target_date=day)
+    (lower, upper), (low, high) = result.interval_50, result.interval_90
+    assert 0.0 < low < lower < result.median < upper < high
+
+
+def test_the_farther_target_has_the_wider_interval(tool):
+    widths = []
+    for day in ("2024-03-04", "2024-03-28", "2024-12-31", "2026-02-27"):
+        low, high = run(tool, target_date=day).interval_90
+        widths.append(high / low)
+    assert widths == sorted(set(widths))
+
+
+def test_the_probability_of_exceeding_a_level_falls_in_the_level(tool):
+    result = run(tool, price_levels=EIGHT)
+    assert [entry["level"] for entry in result.prob_above] == EIGHT
+    chances = [entry["probability"] for entry in result.prob_above]
+    assert chances == sorted(set(chances), reverse=True)
+    assert all(0.0 <= chance <= 1.0 for chance in chances)
+
+
+def test_levels_are_answered_in_the_order_asked(tool):
+    levels = [1000, 700, 850]
+    result = run(tool, price_levels=levels)
+    assert [entry["level"] for entry in result.prob_above] == levels
+
+
+def test_the_probabilities_agree_with_the_median_the_interval_and_the_last_close(tool):
+    bare = run(tool)
+    low, high = bare.interval_90
+    levels = [bare.last_close, bare.median, low, high]
+    chances = [e["probability"] for e in run(tool, price_levels=levels).prob_above]
+    assert chances[0] == bare.prob_up
+    assert np.allclose(chances[1:], [0.5, 0.95, 0.05], rtol=0, atol=2e-3)
+
+
+def test_the_beliefs_probabilities_sum_to_one(tool):
+    result = run(tool)
+    assert sum(r["probability"] for r in result.regimes) == pytest.approx(1.0, abs=2e-4)
+    assert np.allclose(np.sum(result.transition_matrix, axis=1), 1.0, rtol=0, atol=2e-4)
+    assert len(result.transition_matrix) == len(result.regimes)
+    assert [r["name"] for r in result.regimes][:2] == ["calm", "normal"]
+
+
+def test_the_forecast_id_changes_with_the_target_but_not_with_the_levels(tool):
+    first = run(tool).forecast_id
+    assert run(tool, price_levels=EIGHT).forecast_id == first
+    assert run(tool, target_date="2024-03-27").forecast_id != first
+    assert len(first) == 12
+
+
+def test_the_forecast_id_and_the_forecast_change_with_the_model(tool, prices):
+    other = ForecastTool(prices, fit("few_state_static", prices), None)
+    ours, theirs = run(tool), run(other)
+    assert ours.forecast_id != theirs.forecast_id
+    assert ours.transition_matrix != theirs.transition_matrix
+
+
+def test_the_age_counts_days_on_the_clock_and_moves_nothing_else(tool, prices):
+    later = ForecastTool(prices, tool.fitted, np.datetime64("2024-03-11"))
+    aged = run(later)
+    assert aged.age_in_days == 10
+    assert dataclasses.replace(aged, age_in_days=None) == run(tool)
+
+
+# Other prices
+
+
+def test_a_csv_without_splits_says_so(tmp_path):
+    days = np.datetime64("2023-03-01") + np.arange(367)
+    generator = np.random.default_rng(7)
+    path = tmp_path / "xyz.csv"
+    rows = ["Date,Open,High,Low,Close"]
+    close = 40.0
+    for day in days[np.is_busday(days)]:
+        if str(day) in _HOLIDAYS:
+            continue
+        close *= math.exp(0.01 * generator.standard_normal())
+        rows.append(f"{day},{close:.4f},{close * 1.01:.4f},{close * 0.99:.4f},{close:.4f}")
+    path.write_text("\n".join(rows))
+    prices = read_csv(path, symbol="xyz")
+    tool = ForecastTool(prices, fit("few_state_static", prices), None)
+    result = run(tool, symbol="XYZ")
+    assert "the CSV file lists no splits, so its prices are taken as they stand" in result.notes
+    assert (result.symbol, result.source) == ("XYZ", "CSV file xyz.csv")
+    assert result.summary.startswith("On 2024-03-28 XYZ is expected at $")
+    assert "Nvidia" not in result.to_json()
+    assert "knows only XYZ" in refusal(tool, symbol="Nvidia")
+
+
+_HOLIDAYS = (
+    *("2023-04-07", "2023-05-29", "2023-06-19", "2023-07-04", "2023-09-04", "2023-11-23"),
+    *("2023-12-25", "2024-01-01", "2024-01-15", "2024-02-19"),
+)
+
+
+@pytest.fixture(scope="module")
+def penny_tool(prices, tool):
+    """The same returns at a price of eight cents."""
+    columns = ("open", "high", "low", "close")
+    scaled = {name: getattr(prices, name) / 10_000 for name in columns}
+    return ForecastTool(dataclasses.replace(prices, **scaled), tool.fitted, None)
+
+
+def test_a_price_below_a_dollar_keeps_its_figures(tool, penny_tool):
+    usual, penny = run(tool), run(penny_tool)
+    assert penny.last_close == pytest.approx(0.082279, rel=1e-3)
+    assert penny.median == pytest.approx(usual.median / 10_000, rel=1e-3)
+    assert penny.interval_90 == pytest.approx([x / 10_000 for x in usual.interval_90], rel=1e-3)
+    assert penny.prob_up == usual.prob_up
+
+
+def test_a_price_below_a_dollar_is_said_to_three_figures(penny_tool):
+    result = run(penny_tool)
+    assert "$0.00" not in result.summary
+    low, high = result.interval_90
+    for price in (result.median, low, high, result.last_close):
+        shown = cents(price)
+        assert shown in result.summary
+        assert float(shown[1:]) == pytest.approx(price, rel=6e-3)
+
+
+@pytest.mark.parametrize("decimals", [4, 6, 8])
+def test_even_a_tiny_price_is_written_out(decimals):
+    price = 1.2345 * 10.0**-decimals
+    for shown in (money(price), cents(price)):
+        assert "e" not in shown
+        assert float(shown[1:]) == pytest.approx(price, rel=6e-3)
+
+
+@pytest.mark.parametrize(
+    ("price", "whole", "exact"),
+    [
+        (1044.2, "$1,044", "$1,044.20"),
+        (822.79, "$823", "$822.79"),
+        (100.0, "$100", "$100.00"),
+        (99.994, "$99.99", "$99.99"),
+        (12.345678, "$12.35", "$12.35"),
+        (1.0, "$1.00", "$1.00"),
+        (0.5, "$0.500", "$0.500"),
+        (0.1044, "$0.104", "$0.104"),
+        (0.01234, "$0.0123", "$0.0123"),
+        (1_234_567.8, "$1,234,568", "$1,234,567.80"),
+    ],
+)
+def test_money_is_written_as_people_write_it(price, whole, exact):
+    assert (money(price), cents(price)) == (whole, exact)

@@ -1,0 +1,289 @@
+"""The command line: parse, show, exit. What is slow to import is imported by the command itself."""
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from belief.prices import Prices
+    from belief_tools.consult import Answer
+    from belief_tools.forecast_tool import ForecastTool
+    from belief_tools.llm import Endpoint
+
+HORIZONS = (1, 5, 21, 63, 126, 252)
+REPLACED = 6
+INTERRUPTED = 130
+
+
+class Model(StrEnum):
+    """The models by name, as `belief.models.MODELS` has them."""
+
+    few_state = "few_state"
+    few_state_static = "few_state_static"
+
+
+class Consult(StrEnum):
+    """How the language model consults the belief."""
+
+    tool = "tool"
+    context = "context"
+    none = "none"
+
+
+app = typer.Typer(
+    name="belief",
+    help="The belief that a language model consults before it says a price.",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+AsOf = Annotated[
+    str | None,
+    typer.Option(
+        help="Day whose close is the last thing known, YYYY-MM-DD.  [default: last session]",
+        show_default=False,
+    ),
+]
+Symbol = Annotated[
+    str | None,
+    typer.Option(
+        help="Ticker symbol.  [default: NVDA, or the name of the --prices file]", show_default=False
+    ),
+]
+PricesFile = Annotated[
+    Path | None,
+    typer.Option(help="CSV with Date, Open, High, Low, Close[, Volume][, Stock Splits] columns."),
+]
+ModelName = Annotated[Model, typer.Option("--model", help="Model that holds the belief.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+
+
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(help='"What will Nvidia cost at the end of March?"')],
+    as_of: AsOf = None,
+    symbol: Symbol = None,
+    prices: PricesFile = None,
+    model: ModelName = Model.few_state,
+    consult: Annotated[
+        Consult,
+        typer.Option(
+            help="tool: the model calls it; context: the belief is put in the prompt; "
+            "none: the bare model, for comparison."
+        ),
+    ] = Consult.tool,
+    as_json: Json = False,
+) -> None:
+    """Answer a question about a price, with the receipt of what the answer rests on.
+
+    The language model is the one OPENAI_BASE_URL, OPENAI_API_KEY and OPENAI_MODEL name, or a small
+    local one. Exit codes: 0 answered, 5 the language model failed and the belief answered alone,
+    6 the model's words failed the checks and were replaced; 1 to 4 are errors.
+    """
+    from belief_tools.consult import answer
+
+    tool = _tool(as_of, symbol, prices, model)
+    given = answer(question, tool, _connect, mode=consult.value)
+    if as_json:
+        _print_json(given.to_dict())
+    else:
+        _print_answer(given)
+    if given.stop_reason == "language model failed":
+        from belief.errors import LanguageModelError
+
+        raise LanguageModelError(given.notes[-1])
+    if given.stop_reason == "replaced":
+        raise typer.Exit(REPLACED)
+
+
+@app.command()
+def now(
+    as_of: AsOf = None,
+    symbol: Symbol = None,
+    prices: PricesFile = None,
+    model: ModelName = Model.few_state,
+    as_json: Json = False,
+) -> None:
+    """Show the belief at the last session, and what it says about the price ahead."""
+    from belief.models import belief, forecasts
+    from belief.sessions import session_after
+
+    tool = _tool(as_of, symbol, prices, model)
+    held = belief(tool.fitted)
+    targets = [session_after(held.as_of, horizon) for horizon in HORIZONS]
+    ahead = forecasts(tool.fitted, tool.prices, targets)
+    rows = [
+        {
+            "target": str(forecast.target),
+            "horizon": forecast.horizon,
+            "median": forecast.median,
+            "interval_50": list(forecast.interval(0.5)),
+            "interval_90": list(forecast.interval(0.9)),
+            "prob_up": forecast.prob_up,
+        }
+        for forecast in ahead
+    ]
+    if as_json:
+        _print_json({**held.to_dict(), **_about(tool), "forecasts": rows})
+    else:
+        _print_belief(held.to_dict(), tool)
+        _print_forecasts(rows)
+
+
+def main() -> None:
+    """Run a command; an error a user can cause is one line on stderr and an exit code."""
+    try:
+        app(standalone_mode=False)
+    except typer.Exit as stop:
+        sys.exit(stop.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        print("interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        sys.exit(_exit_code(error))
+
+
+def _exit_code(error: Exception) -> int:
+    """Print an expected error and give its exit code; anything else is a bug and shows itself."""
+    from belief.errors import BeliefError
+
+    if isinstance(error, BeliefError):
+        print(f"belief: {error}", file=sys.stderr)
+        return error.exit_code
+    raise error
+
+
+def _tool(as_of: str | None, symbol: str | None, csv: Path | None, model: Model) -> "ForecastTool":
+    """Load prices, cut them at as_of, and fit the model to them or read its cached fit."""
+    from belief.model_cache import cached_fit
+    from belief_tools.forecast_tool import ForecastTool
+
+    loaded = _load(symbol, csv)
+    cut = loaded if as_of is None else loaded.until(_day(as_of))
+    # the age of the prices means something only when they are asked for as they are now
+    today = _today() if as_of is None else None
+    return ForecastTool(cut, cached_fit(model.value, cut), today)
+
+
+def _load(symbol: str | None, csv: Path | None) -> "Prices":
+    from belief.sources import load_prices
+
+    if symbol is None:
+        symbol = "NVDA" if csv is None else csv.stem
+    return load_prices(symbol, csv=csv)
+
+
+def _day(text: str) -> "np.datetime64":
+    from belief.sessions import parse_day
+
+    return parse_day(text)
+
+
+def _today() -> "np.datetime64":
+    import numpy as np
+
+    return np.datetime64("today", "D")
+
+
+def _connect() -> "Endpoint":
+    """The language model of the environment, else the local one."""
+    import os
+
+    from belief_tools.llm import endpoint_from_environment
+    from belief_tools.local_model import local_endpoint
+
+    return endpoint_from_environment(os.environ) or local_endpoint(say=_say)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    print(json.dumps(value, indent=2))
+
+
+def _print_answer(given: "Answer") -> None:
+    print(given.text)
+    rejected = given.checks["rejected"]
+    if rejected is not None:
+        reason = given.checks["findings"][0]["message"]
+        print(f"\nrejected answer of {given.model}: ~~{_one_line(rejected)}~~ ({reason})")
+    if given.receipt or given.notes:
+        print()
+    for line in (*given.receipt, *given.notes):
+        print(f"  {line}")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _about(tool: "ForecastTool") -> dict[str, Any]:
+    """What the belief was formed from."""
+    return {
+        "last_close": tool.prices.last_close,
+        "currency": tool.prices.currency,
+        "source": tool.prices.source,
+        "converged": tool.fitted.converged,
+        "log_likelihood": tool.fitted.log_likelihood,
+        "trained_from": str(tool.fitted.trained_from),
+        "trained_through": str(tool.fitted.trained_through),
+        "fingerprint": tool.fitted.fingerprint,
+    }
+
+
+def _print_belief(held: dict[str, Any], tool: "ForecastTool") -> None:
+    from belief_tools.forecast_tool import cents
+
+    low, high = held["volatility_interval_90"]
+    age = "" if tool.age_in_days is None else f", {tool.age_in_days} days old"
+    print(f"{tool.prices.name} ({held['symbol']}) as of {held['as_of']}, {tool.prices.source}{age}")
+    print(f"last close {cents(tool.prices.last_close)}, model {held['model']}")
+    span = "" if low == high else f" (90 % of the belief: {low:.0%} to {high:.0%})"
+    print(f"volatility {held['volatility']:.0%} a year{span}")
+    print("\nregime       belief  before  volatility  sessions left  moves seen")
+    for regime in held["regimes"]:
+        print(
+            f"{regime['name']:<11}{regime['probability']:>8.1%}{regime['before']:>8.1%}"
+            f"{regime['volatility']:>12.0%}{regime['remaining_sessions']:>15.0f}"
+            f"{regime['effective_moves']:>12.0f}"
+        )
+    _print_transitions(held)
+
+
+def _print_transitions(held: dict[str, Any]) -> None:
+    names = [regime["name"] for regime in held["regimes"]]
+    print("\nchance of moving in one session: in force now (static fit beside it)")
+    print(" " * 13 + "".join(f"{'to ' + name:>20}" for name in names))
+    rows = zip(names, held["transition_matrix"], held["static_transition_matrix"], strict=True)
+    for name, current, static in rows:
+        cells = (f"{a:.2%} ({b:.2%})" for a, b in zip(current, static, strict=True))
+        print(f"{name:<13}" + "".join(f"{cell:>20}" for cell in cells))
+
+
+def _print_forecasts(rows: list[dict[str, Any]]) -> None:
+    from belief_tools.forecast_tool import cents
+
+    print("\ntarget      sessions      median       50 % between              90 % between    up")
+    for row in rows:
+        half, wide = (
+            f"{cents(row[name][0])} - {cents(row[name][1])}"
+            for name in ("interval_50", "interval_90")
+        )
+        print(
+            f"{row['target']}{row['horizon']:>10}{cents(row['median']):>12}"
+            f"{half:>26}{wide:>26}{row['prob_up']:>6.0%}"
+        )
+
+
+if __name__ == "__main__":
+    main()

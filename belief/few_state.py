@@ -3,51 +3,28 @@
     r_t | z_t = k   ~   loc + scale_k * T_dof                    Student-t, shared loc and dof
     z_{t+1} | z_t   ~   transmat_b[z_t]                          b: the block of 21 sessions t is in
 
-K states ordered by scale. The static fit is penalised maximum likelihood by EM and its penalised
-log-likelihood falls at no iteration. The time-varying fit starts from it: in each EM iteration the
-expected moves of every block enter a weighted-memory maximum-likelihood step (`transitions`). That
-step maximises another objective than the likelihood, so it stops when the parameters stop moving
-and promises nothing about the likelihood.
+K states ordered by scale. Here: what the model says once it is fitted; `few_state_fit` fits it.
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from belief.errors import FitError
 from belief.fitted_model import FittedModel
-from belief.observations import MIN_SESSIONS
 from belief.posterior import REGIME_NAMES, Belief, Regime
-from belief.transitions import TransitionPath, static, weighted_memory
 
 if TYPE_CHECKING:
-    from belief.hmm import Filtered, Smoothed
+    from belief.hmm import Filtered
 
 Array = npt.NDArray[np.float64]
 
-N_STATES = 3
 BLOCK_LENGTH = 21
-# Chosen on sessions before 2013 by benchmarks/choose_few_state.py, then frozen.
-HALF_LIFE = 250.0
-PRIOR_MOVES = 10.0
-# Prior of the static fit: one imagined move along every arrow, and each state's variance tied to
-# the pooled one with the weight of two sessions, so that no state collapses onto a single session.
-PRIOR_ARROW = 1.0
-PRIOR_SESSIONS = 2.0
-DOF_RANGE = (2.5, 200.0)
-NORMAL_MAD = 0.6745  # median absolute deviation of a standard normal
 N_PATHS = 10_000
 SESSIONS_PER_YEAR = 252
-SHORT_RUN = 40
-MAX_ITER = 1000
-# EM stops when an iteration gains less than this, nats; the other fit when nothing moves more.
-TOLERANCE = 1e-5
-# A state visited less than this share of the sessions describes a few days, not a regime.
-MIN_OCCUPANCY = 0.005
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,121 +44,6 @@ class Parameters:
     loc: float
     scale: Array
     dof: float
-
-
-class Fit(NamedTuple):
-    """Parameters with the path that led to them.
-
-    Attributes:
-        parameters: the last ones.
-        objective: (n_iter,) log-likelihood before each iteration, nats; penalised if static.
-        log_likelihood: of the observations under `parameters`, nats.
-        converged: nothing moved any more.
-        transitions: blocks of the time-varying fit, or the one block of the static fit.
-    """
-
-    parameters: Parameters
-    objective: Array
-    log_likelihood: float
-    converged: bool
-    transitions: TransitionPath
-
-
-def fit_static(log_return: Array, *, n_states: int = N_STATES) -> Fit:
-    """Fit one transition matrix for all time by penalised maximum likelihood (EM).
-
-    Several starts run a short way, hmmlearn's Gaussian fit among them; the best runs to the end.
-
-    Args:
-        log_return: (N,) natural-log returns of consecutive sessions, oldest first.
-        n_states: K, 2 to 5.
-
-    Returns:
-        `Fit` whose `objective` never falls.
-
-    Raises:
-        FitError: too few returns, returns that do not vary, or no start kept every state alive.
-    """
-    _check(log_return, n_states)
-    begun = [_run_static(log_return, start, SHORT_RUN) for start in _starts(log_return, n_states)]
-    alive = [fit for fit in begun if fit is not None]
-    if not alive:
-        raise FitError(
-            f"{n_states} states cannot be told apart in {len(log_return)} returns; "
-            "use fewer states or a longer history"
-        )
-    best = max(alive, key=lambda fit: float(fit.objective[-1]))
-    finished = _run_static(log_return, best.parameters, MAX_ITER)
-    if finished is None:
-        raise FitError(f"a state of {n_states} collapsed in {len(log_return)} returns")
-    return finished._replace(objective=np.concatenate([best.objective, finished.objective]))
-
-
-def fit_weighted_memory(
-    log_return: Array,
-    static_fit: Fit,
-    *,
-    half_life: float = HALF_LIFE,
-    prior_moves: float = PRIOR_MOVES,
-) -> Fit:
-    """Let the transition matrix move: weighted-memory maximum likelihood inside EM.
-
-    Args:
-        log_return: (N,) natural-log returns, oldest first.
-        static_fit: where to start; its matrix is also the prior of every block.
-        half_life: sessions after which a move counts half; infinity never forgets.
-        prior_moves: imagined moves per row of the static matrix; they do not fade.
-
-    Returns:
-        `Fit` with one matrix per block of 21 moves, aligned to the end; the last is in force now.
-        Its `objective` reports the path and may fall.
-    """
-    base = static_fit.parameters
-    prior = prior_moves * base.transmat[0]
-    parameters, objective, converged = base, [], False
-    for _ in range(MAX_ITER):
-        posterior = _expect(log_return, parameters)
-        objective.append(posterior.log_likelihood)
-        path = weighted_memory(
-            posterior.transitions, half_life=half_life / BLOCK_LENGTH, prior=prior
-        )
-        moved = replace(_maximise(log_return, posterior, parameters), transmat=path.transmat)
-        converged = _distance(moved, parameters) < TOLERANCE
-        parameters = moved
-        if converged:
-            break
-    ordered, path = _ordered(parameters, path)
-    log_likelihood = _expect(log_return, ordered).log_likelihood
-    return Fit(ordered, np.array(objective), log_likelihood, converged, path)
-
-
-def model_parameters(fit: Fit, static_fit: Fit, log_return: Array) -> dict[str, Array]:
-    """What a fit leaves behind in `FittedModel.parameters`, with the static matrix beside it.
-
-    Args:
-        fit: time-varying or static.
-        static_fit: the static fit to the same returns.
-        log_return: (N,) the returns both were fitted to.
-
-    Returns:
-        startprob (K,), transmat (B, K, K), loc, scale (K,), dof, static_transmat (K, K),
-        transition_counts (K, K) and effective_moves (K,) of the block in force, and the
-        distribution of the state at the last session: filtered (K,), predicted (K,).
-    """
-    chosen = fit.parameters
-    states = _filter(log_return, chosen)
-    return {
-        "startprob": chosen.startprob,
-        "transmat": chosen.transmat,
-        "loc": np.array(chosen.loc),
-        "scale": chosen.scale,
-        "dof": np.array(chosen.dof),
-        "static_transmat": static_fit.parameters.transmat[0],
-        "transition_counts": fit.transitions.counts[-1],
-        "effective_moves": fit.transitions.effective_size[-1],
-        "filtered": states.filtered[-1].copy(),
-        "predicted": states.predicted[-1].copy(),
-    }
 
 
 def hold_belief(fitted: FittedModel) -> Belief:
@@ -250,7 +112,7 @@ def filtered_states(fitted: FittedModel, log_return: Array) -> "Filtered":
         scale=values["scale"],
         dof=float(values["dof"]),
     )
-    return _filter(log_return, parameters)
+    return forward(log_return, parameters)
 
 
 def annualised_volatility(scale: Array, dof: float) -> Array:
@@ -329,7 +191,7 @@ def emission_logpdf(log_return: Array, loc: float, scale: Array, dof: float) -> 
     """
     square = ((log_return[:, None] - loc) / scale) ** 2
     tails = 0.5 * (dof + 1.0) * np.log(1.0 + square / dof)
-    return np.asarray(_log_constant(dof) - np.log(scale) - tails)
+    return np.asarray(student_log_constant(dof) - np.log(scale) - tails)
 
 
 def transmat_path(parameters: Parameters, n_sessions: int) -> Array:
@@ -350,83 +212,16 @@ def transmat_path(parameters: Parameters, n_sessions: int) -> Array:
     return np.asarray(parameters.transmat[np.append(block, len(parameters.transmat) - 1)])
 
 
-def _check(log_return: Array, n_states: int) -> None:
-    if not 2 <= n_states <= 5:
-        raise FitError(f"{n_states} states were asked for; the few-state model has 2 to 5")
-    if len(log_return) < MIN_SESSIONS:
-        raise FitError(
-            f"{len(log_return)} returns are too few to fit; at least {MIN_SESSIONS} are needed"
-        )
-    if np.mean(log_return == np.median(log_return)) > 0.5:
-        raise FitError("more than half of the returns are equal; these prices do not move")
+def forward(log_return: Array, parameters: Parameters) -> "Filtered":
+    """Filter returns with the parameters that were fitted to them.
 
+    Args:
+        log_return: (N,) natural-log returns, oldest first.
+        parameters: fitted to these returns.
 
-def _starts(log_return: Array, n_states: int) -> Iterator[Parameters]:
-    """Scales spread narrowly and widely around the pooled one, and hmmlearn's Gaussian fit."""
-    centre = float(np.median(log_return))
-    pooled = math.sqrt(_pooled_variance(log_return))
-    for spread, stay in ((1.5, 0.98), (2.5, 0.95), (4.0, 0.9)):
-        scale = pooled * np.geomspace(1.0 / spread, spread, n_states)
-        yield _start(scale, _sticky(n_states, stay), centre, dof=6.0)
-    peer = _hmmlearn_start(log_return, n_states)
-    if peer is not None:
-        yield _start(*peer, centre, dof=10.0)
-
-
-def _start(scale: Array, transmat: Array, loc: float, *, dof: float) -> Parameters:
-    n_states = len(scale)
-    return Parameters(np.full(n_states, 1.0 / n_states), transmat[None], loc, scale, dof)
-
-
-def _sticky(n_states: int, stay: float) -> Array:
-    off = (1.0 - stay) / (n_states - 1)
-    return np.full((n_states, n_states), off) + (stay - off) * np.eye(n_states)
-
-
-def _hmmlearn_start(log_return: Array, n_states: int) -> tuple[Array, Array] | None:
-    """Scales and matrix of hmmlearn's Gaussian fit, in percent as its absolute priors expect."""
-    import logging
-
-    from hmmlearn.hmm import GaussianHMM
-
-    logging.getLogger("hmmlearn").setLevel(logging.ERROR)
-    percent = 100.0 * log_return[:, None]
-    peer = GaussianHMM(
-        n_states, covariance_type="diag", n_iter=30, implementation="scaling", init_params=""
-    )
-    peer.startprob_ = np.full(n_states, 1.0 / n_states)
-    peer.transmat_ = _sticky(n_states, 0.95)
-    peer.means_ = np.full((n_states, 1), percent.mean())
-    peer.covars_ = percent.var() * np.geomspace(0.2, 5.0, n_states)[:, None]
-    peer.fit(percent)
-    scale = np.sqrt(peer.covars_.reshape(n_states)) / 100.0
-    transmat = 0.99 * peer.transmat_ + 0.01 / n_states
-    return (scale, transmat) if np.isfinite(transmat).all() else None
-
-
-def _run_static(log_return: Array, start: Parameters, max_iter: int) -> Fit | None:
-    """EM from one start; None when a state died on the way."""
-    n_states = len(start.scale)
-    prior = np.full((n_states, n_states), PRIOR_ARROW)
-    parameters, objective, converged = start, [], False
-    for _ in range(max_iter):
-        posterior = _expect(log_return, parameters)
-        if posterior.smoothed.mean(axis=0).min() < MIN_OCCUPANCY:
-            return None
-        objective.append(posterior.log_likelihood + _log_prior(log_return, parameters))
-        transmat = static(posterior.transitions, prior=prior)
-        parameters = replace(_maximise(log_return, posterior, parameters), transmat=transmat[None])
-        converged = len(objective) > 1 and objective[-1] - objective[-2] < TOLERANCE
-        if converged:
-            break
-    counts = posterior.transitions.sum(axis=0)[None]
-    path = TransitionPath(parameters.transmat, counts + prior, counts.sum(axis=2))
-    ordered, path = _ordered(parameters, path)
-    log_likelihood = _expect(log_return, ordered).log_likelihood
-    return Fit(ordered, np.array(objective), log_likelihood, converged, path)
-
-
-def _filter(log_return: Array, parameters: Parameters) -> "Filtered":
+    Returns:
+        `Filtered` with N rows.
+    """
     from belief.hmm import forward_filter
 
     return forward_filter(
@@ -436,109 +231,7 @@ def _filter(log_return: Array, parameters: Parameters) -> "Filtered":
     )
 
 
-def _expect(log_return: Array, parameters: Parameters) -> "Smoothed":
-    """E-step: smoothed states and the expected moves of each block."""
-    from belief.hmm import smooth
-
-    return smooth(
-        parameters.startprob,
-        transmat_path(parameters, len(log_return)),
-        emission_logpdf(log_return, parameters.loc, parameters.scale, parameters.dof),
-        block_length=BLOCK_LENGTH,
-    )
-
-
-def _log_prior(log_return: Array, parameters: Parameters) -> float:
-    """Log prior up to a constant: Dirichlet rows, inverse-gamma variances, uniform elsewhere."""
-    ratio = _pooled_variance(log_return) / parameters.scale**2
-    arrows = PRIOR_ARROW * np.log(parameters.transmat[-1]).sum()
-    start = PRIOR_ARROW * np.log(parameters.startprob).sum()
-    return float(arrows + start + 0.5 * PRIOR_SESSIONS * (np.log(ratio) - ratio).sum())
-
-
-def _maximise(log_return: Array, posterior: "Smoothed", old: Parameters) -> Parameters:
-    """M-step of start, location, scales and degrees of freedom; the transition matrix stays.
-
-    A Student-t is a normal whose precision is gamma distributed (Liu & Rubin 1995): `precision` is
-    its expectation given the return and the state.
-    """
-    responsibility = posterior.smoothed
-    square = ((log_return[:, None] - old.loc) / old.scale) ** 2
-    precision = (old.dof + 1.0) / (old.dof + square)
-    weight = responsibility * precision
-    size, first, second = (
-        _weighted_sum(weight, values)
-        for values in (np.ones_like(log_return), log_return, log_return**2)
-    )
-    loc = float((first / old.scale**2).sum() / (size / old.scale**2).sum())
-    spread = second - 2.0 * loc * first + loc**2 * size
-    occupancy = _weighted_sum(responsibility, np.ones_like(log_return))
-    prior_spread = PRIOR_SESSIONS * _pooled_variance(log_return)
-    scale = np.sqrt((spread + prior_spread) / (occupancy + PRIOR_SESSIONS))
-    startprob = responsibility[0] + PRIOR_ARROW
-    square = ((log_return[:, None] - loc) / scale) ** 2
-    dof = _next_dof(responsibility, square, old.dof)
-    return Parameters(startprob / startprob.sum(), old.transmat, loc, scale, dof)
-
-
-def _pooled_variance(log_return: Array) -> float:
-    """Variance of all sessions, by the median absolute deviation so that no single one sets it."""
-    deviation = np.abs(log_return - np.median(log_return))
-    return float(np.median(deviation) / NORMAL_MAD) ** 2 or float(np.var(log_return))
-
-
-def _weighted_sum(weight: Array, values: Array) -> Array:
-    """Sum over sessions, (K,); einsum keeps its order of additions where BLAS may split them."""
-    return np.asarray(np.einsum("tk,t->k", weight, values))
-
-
-def _next_dof(responsibility: Array, square: Array, old_dof: float) -> float:
-    """Degrees of freedom with the highest expected log density, near the old ones (ECME).
-
-    The step of the complete-data likelihood would be cheaper and takes a thousand iterations where
-    the tails are thin (Liu & Rubin 1995). Going no further than half or double keeps it short.
-    """
-    from scipy.optimize import minimize_scalar
-
-    weight = float(responsibility.sum())
-
-    def loss(log_dof: float) -> float:
-        dof = math.exp(log_dof)
-        tails = float(np.einsum("tk,tk->", responsibility, np.log(1.0 + square / dof)))
-        return 0.5 * (dof + 1.0) * tails - weight * _log_constant(dof)
-
-    low, high = max(DOF_RANGE[0], 0.5 * old_dof), min(DOF_RANGE[1], 2.0 * old_dof)
-    found = minimize_scalar(
-        loss, bounds=(math.log(low), math.log(high)), method="bounded", options={"xatol": 1e-4}
-    )
-    # a search that ends beside the old value must not make the fit worse
-    better = found.fun < loss(math.log(old_dof))
-    return float(math.exp(found.x)) if better else old_dof
-
-
-def _log_constant(dof: float) -> float:
+def student_log_constant(dof: float) -> float:
     """Log of the factor in front of the Student-t density of scale 1."""
     upper, lower = math.lgamma((dof + 1.0) / 2.0), math.lgamma(dof / 2.0)
     return upper - lower - 0.5 * math.log(dof * math.pi)
-
-
-def _distance(new: Parameters, old: Parameters) -> float:
-    """Largest move of a probability, of a relative scale, or of the weight of the tails."""
-    return max(
-        float(np.abs(new.transmat - old.transmat).max()),
-        float(np.abs(np.log(new.scale / old.scale)).max()),
-        abs(1.0 / new.dof - 1.0 / old.dof),
-    )
-
-
-def _ordered(parameters: Parameters, path: TransitionPath) -> tuple[Parameters, TransitionPath]:
-    """Renumber the states by scale, smallest first, so that labels never switch."""
-    order = np.argsort(parameters.scale)
-    grid = np.ix_(np.arange(len(path.transmat)), order, order)
-    path = TransitionPath(path.transmat[grid], path.counts[grid], path.effective_size[:, order])
-    return replace(
-        parameters,
-        startprob=parameters.startprob[order],
-        transmat=path.transmat,
-        scale=parameters.scale[order],
-    ), path

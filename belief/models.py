@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from belief import few_state
+from belief import few_state, few_state_fit
 from belief.drift import posterior_drift
 from belief.errors import UsageError
 from belief.fitted_model import FittedModel, fingerprint
@@ -38,14 +38,14 @@ def fit(model: str, prices: Prices) -> FittedModel:
     name = fit_fingerprint(model, prices)
     observations = observe(prices)
     returns = observations.log_return
-    static_fit = few_state.fit_static(returns)
+    static_fit = few_state_fit.fit_static(returns)
     chosen = static_fit
     if model == "few_state":
-        chosen = few_state.fit_weighted_memory(returns, static_fit)
+        chosen = few_state_fit.fit_weighted_memory(returns, static_fit)
     return FittedModel(
         model=model,
         symbol=prices.symbol,
-        parameters=few_state.model_parameters(chosen, static_fit, returns),
+        parameters=few_state_fit.model_parameters(chosen, static_fit, returns),
         log_likelihood=chosen.log_likelihood,
         n_iter=len(chosen.objective),
         converged=chosen.converged,

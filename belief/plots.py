@@ -91,7 +91,7 @@ def fan_chart(
         axes,
         f"{prices.symbol} close: forecast from {prices.as_of} to {forecasts[-1].target}",
         f"made with prices through {prices.as_of} only; last close {prices.last_close:,.2f} "
-        f"{prices.currency}; model {forecasts[0].model}, {prices.session.size:,} sessions",
+        f"{prices.currency}; model {forecasts[0].model}, {prices.session.size:,} closes",
     )
 
 
@@ -239,12 +239,13 @@ def _mark_as_of(axes: "Axes", as_of: np.datetime64) -> None:
 
 
 def _date_sessions(axes: "Axes") -> None:
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+    from matplotlib.dates import AutoDateFormatter, AutoDateLocator
 
-    locator = AutoDateLocator(minticks=4, maxticks=8)  # type: ignore[no-untyped-call]
+    locator = AutoDateLocator(minticks=4, maxticks=7)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
-    formatter = ConciseDateFormatter(locator, show_offset=False)  # type: ignore[no-untyped-call]
+    formatter = AutoDateFormatter(locator)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_formatter(formatter)
+    axes.tick_params(axis="x", labelsize=8)
     axes.set_xlabel("session (date)")
 
 

@@ -12,7 +12,7 @@ import sys
 
 import numpy as np
 
-from belief import few_state
+from belief import few_state, few_state_fit
 from belief.drift import posterior_drift
 from belief.hmm import forward_filter
 from belief.observations import observe
@@ -44,11 +44,11 @@ def walk(returns, first, last):
     """Scores of the static fit and of every candidate, session by session."""
     scores = {}
     for origin in range(first, last, REFIT_EVERY):
-        static_fit = few_state.fit_static(returns[:origin])
+        static_fit = few_state_fit.fit_static(returns[:origin])
         scores.setdefault("static", []).append(ahead(static_fit, returns[:last], origin))
         for half_life in HALF_LIVES:
             for prior_moves in PRIOR_MOVES:
-                fit = few_state.fit_weighted_memory(
+                fit = few_state_fit.fit_weighted_memory(
                     returns[:origin], static_fit, half_life=half_life, prior_moves=prior_moves
                 )
                 scores.setdefault((half_life, prior_moves), []).append(

@@ -1,4 +1,4 @@
-"""A small case of each script under benchmarks/, so that what reprints the figures keeps running."""
+"""A small case of each script under benchmarks/, so that what prints the figures keeps running."""
 
 import sys
 from pathlib import Path

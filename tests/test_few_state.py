@@ -9,17 +9,19 @@ from scipy.optimize import minimize
 from belief.errors import FitError
 from belief.few_state import (
     BLOCK_LENGTH,
+    annualised_volatility,
+    emission_logpdf,
+    hold_belief,
+    transmat_path,
+)
+from belief.few_state_fit import (
     HALF_LIFE,
     PRIOR_ARROW,
     PRIOR_MOVES,
     PRIOR_SESSIONS,
-    annualised_volatility,
-    emission_logpdf,
     fit_static,
     fit_weighted_memory,
-    hold_belief,
     model_parameters,
-    transmat_path,
 )
 from belief.fitted_model import FittedModel
 from belief.observations import observe
@@ -81,7 +83,8 @@ def penalised(coordinates, log_return, n_states):
     start, matrix, scale, loc, dof = unpack(coordinates, n_states)
     emission = oracles.student_logpdf(log_return, loc=loc, scale=scale, dof=dof)
     transmat = np.broadcast_to(matrix, (len(log_return), n_states, n_states))
-    ratio = np.var(log_return) / scale**2
+    pooled = np.mean(np.abs(log_return - np.median(log_return))) ** 2 * np.pi / 2
+    ratio = pooled / scale**2
     return (
         oracles.log_likelihood(start, transmat, emission)
         + PRIOR_ARROW * (np.log(start).sum() + np.log(matrix).sum())

@@ -1,8 +1,9 @@
+import time
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from belief_tools.grounding import check
+from belief_tools.grounding import Finding, check
 
 RESULT: Mapping[str, Any] = {
     "summary": "On 2024-03-28 Nvidia is expected at $834; 90 % chance between $665 and $1,044; "
@@ -25,7 +26,20 @@ RESULT: Mapping[str, Any] = {
     ],
     "volatility": 0.48,
     "transition_matrix": [[0.95, 0.05, 0.0], [0.02, 0.96, 0.02], [0.0, 0.1, 0.9]],
-    "age_in_sessions": 0,
+    "age_in_days": 0,
+}
+# Asked: "Will Nvidia be above $160 by the end of September 2022?"
+LEVELLED: Mapping[str, Any] = {
+    **RESULT,
+    "as_of": "2022-06-30",
+    "last_close": 151.59,
+    "target": "2022-09-30",
+    "horizon": 64,
+    "median": 153.0,
+    "interval_50": [117.0, 201.0],
+    "interval_90": [75.07, 312.0],
+    "prob_up": 0.515,
+    "prob_above": [{"level": 160.0, "probability": 0.4521}],
 }
 FALLING = {**RESULT, "last_close": 850.0, "prob_up": 0.44, "summary": ""}
 M = "The median is $834. "  # so that a text about something else still answers a price question
@@ -83,6 +97,19 @@ GROUNDED = [
     M + "In the normal regime there is a 53 % chance of a rise.",
     M + "The chance of a rise is 53 % in this turbulent regime.",
     M + "The chance of staying in the normal regime is 96 %.",
+    "Nvidia was last at $822.79, and the median is $834.",
+    "The last close was $822.79; the median is $834.",
+    "Nvidia closed at $822.79 and is expected at $834.",
+    "The forecast was made on March 1, 2024: the median is $834.",
+    "Nvidia had a last close of $822.79, and the expected price is $834.",
+    "Nvidia has a median of $834.",
+    "Nvidia is expected to sell at $834 a share.",
+    "Nvidia shares should trade at $834.",
+    "The GPU maker Nvidia is expected at $834.",
+    "The model's expected price is $834.",
+    "The price is expected to fall within the range of $665 to $1,044.",
+    M + "Nvidia will be above $665.",
+    "The forecast is available: the median is $834.",
 ]
 
 UNGROUNDED = [
@@ -152,6 +179,28 @@ UNGROUNDED = [
     (M + "It has a 90 % chance of falling between $766 and $905.", "interval"),
     (M + "Calm has 70 %, normal 20 % and turbulent 10 %.", "percentage"),
     (M + "I do not know. It is guaranteed.", "certainty"),
+    ("The stock price of Nvidia in March 2024 was $834.", "tense"),
+    ("6 months ago, NVDA costs $834.", "tense"),
+    ("Nvidia stock was expected to reach $834 three weeks ago.", "tense"),
+    ("Nvidia was expected to reach $834.", "tense"),
+    ("In March 2024 Nvidia traded at $834.", "tense"),
+    ("Nvidia has reached $834.", "tense"),
+    ("$834 was the price of Nvidia in March 2024.", "tense"),
+    ("The price was between $665 and $1,044.", "tense"),
+    ("Nvidia rose from its last close of $822.79 to $834.", "tense"),
+    ("Nvidia is expected to sell approximately $834 worth of hardware on 2024-03-28.", "subject"),
+    ("Nvidia is expected to launch a new product on 2024-03-28 at $834.", "subject"),
+    ("Nvidia is expected to release a new driver.", "subject"),
+    ("Nvidia is expected to sell its GPU business at $834.", "subject"),
+    ("Nvidia's revenue is expected at $834.", "subject"),
+    ("The product will be available at $834.", "subject"),
+    ("Nvidia is expected to sell 19 units at $834.", "subject"),
+    ("NVDA is expected to fall between $665 and $1,044.", "direction"),
+    (M + "It will not be above $1,000.", "level"),
+    (M + "No, Nvidia will be below $1,000.", "level"),
+    (M + "It will close above $822.79.", "level"),
+    ("The median is $834. " * 201, "long"),
+    ("$834 " * 101, "long"),
 ]
 
 
@@ -185,10 +234,80 @@ def test_a_price_in_the_question_may_be_a_level_but_not_a_forecast() -> None:
         assert "price" in {f.rule for f in check(claim, RESULT, question=ASKED)}
 
 
+CHANCE = "The chance that Nvidia closes above $160 on 2022-09-30 is 45 %."
+
+
+def findings_of_level(text: str) -> tuple[Finding, ...]:
+    return check(text, LEVELLED, question="Will Nvidia be above $160 by the end of September 2022?")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        CHANCE,
+        "There is a 55 % chance of a close at or below $160 on 2022-09-30.",
+        "Forecast: 45% chance that Nvidia is above $160 by September 2022.",
+        "No: the chance that Nvidia is above $160 is 45.2 %.",
+    ],
+)
+def test_the_right_chance_of_the_level_asked_for_is_a_whole_answer(text: str) -> None:
+    assert findings_of_level(text) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        (CHANCE.replace("45", "54"), "percentage"),
+        (CHANCE.replace("45", "55"), "percentage"),
+        (CHANCE.replace("$160", "$117").replace("45", "75"), "missing"),
+        ("Nvidia could be above $160.", "missing"),
+        ("The chance is 45 %.", "missing"),
+        ("Nvidia will close above $160 on 2022-09-30.", "level"),
+        ("No, Nvidia will not be above $160.", "level"),
+    ],
+)
+def test_a_level_without_its_chance_or_with_a_wrong_one_is_found(text: str, rule: str) -> None:
+    assert rule in {finding.rule for finding in findings_of_level(text)}
+
+
+def test_a_chance_too_small_or_too_large_for_whole_percent_may_be_said_as_a_bound() -> None:
+    for chance, good, bad in ((0.003, "under 1 %", "over 99 %"), (0.998, "over 99 %", "under 1 %")):
+        result = {**LEVELLED, "prob_above": [{"level": 160.0, "probability": chance}]}
+        text = "The chance of a close above $160 on 2022-09-30 is {}."
+        assert check(text.format(good), result) == ()
+        assert check(text.format(bad), result) != ()
+
+
+def test_a_last_close_may_be_past_although_the_median_rounds_to_it() -> None:
+    result = {**RESULT, "last_close": 833.8}
+    assert "tense" not in {f.rule for f in check("Nvidia was last at $834.", result)}
+    on_target = "The price of Nvidia on March 28, 2024 was $834."
+    assert "tense" in {f.rule for f in check(on_target, result)}
+
+
+def test_an_overlong_text_is_one_finding_and_is_not_read_further() -> None:
+    findings = check("It is guaranteed at $1. " * 200, RESULT)
+    assert [finding.rule for finding in findings] == ["long"]
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["March ", "$1 ", "one hundred ", "1 ", "1-", "50% ", "will rise ", "was $834 ", "not "],
+)
+def test_a_text_made_to_be_slow_is_read_quickly(piece: str) -> None:
+    text = (piece * 2_000)[:2_000]
+    started = time.process_time()
+    check(text, RESULT, question=text)
+    assert time.process_time() - started < 0.2
+
+
 def test_a_question_about_a_chance_needs_no_price() -> None:
     text = "There is an 11 % chance of a close above $1,000."
     assert check(text, RESULT, question="What is the chance of a close above $1,000?") == ()
-    assert check(text, RESULT, question="What will the price be?") != ()
+    nothing_asked = {**RESULT, "prob_above": []}
+    assert check(M[:-1], nothing_asked, question="What will the price be?") == ()
+    for claim in (text, "The chance of a rise is 53 %."):
+        assert check(claim, nothing_asked, question="What will the price be?") != ()
 
 
 def test_the_message_names_the_figure_and_the_prices_of_the_result() -> None:

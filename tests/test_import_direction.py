@@ -22,6 +22,7 @@ ORDER = (
     "hmm",
     "transitions",
     "few_state",
+    "few_state_fit",
     "models",
     "model_cache",
     "plots",

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from belief.errors import BeliefError, LanguageModelError
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 
 HORIZONS = (1, 5, 21, 63, 126, 252)
 REPLACED = 6
-INTERRUPTED = 130
 
 
 class Model(StrEnum):
@@ -97,8 +98,6 @@ def ask(
     else:
         _print_answer(given)
     if given.stop_reason == "language model failed":
-        from belief.errors import LanguageModelError
-
         raise LanguageModelError(given.notes[-1])
     if given.stop_reason == "replaced":
         raise typer.Exit(REPLACED)
@@ -141,24 +140,10 @@ def now(
 def main() -> None:
     """Run a command; an error a user can cause is one line on stderr and an exit code."""
     try:
-        app(standalone_mode=False)
-    except typer.Exit as stop:
-        sys.exit(stop.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        print("interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
-    except Exception as error:
-        sys.exit(_exit_code(error))
-
-
-def _exit_code(error: Exception) -> int:
-    """Print an expected error and give its exit code; anything else is a bug and shows itself."""
-    from belief.errors import BeliefError
-
-    if isinstance(error, BeliefError):
+        app()
+    except BeliefError as error:
         print(f"belief: {error}", file=sys.stderr)
-        return error.exit_code
-    raise error
+        sys.exit(error.exit_code)
 
 
 def _tool(as_of: str | None, symbol: str | None, csv: Path | None, model: Model) -> "ForecastTool":

@@ -54,6 +54,12 @@ PREDICTION: Mapping[str, Any] = {
     "additionalProperties": False,
 }
 
+# A small model writes reasons without end; servers that take it hold it to this length.
+BOUNDED_PREDICTION: Mapping[str, Any] = {
+    **PREDICTION,
+    "properties": {**PREDICTION["properties"], "reasons": {"type": "string", "maxLength": 120}},
+}
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -161,10 +167,11 @@ def _past_price(question: Question, tool: ForecastTool) -> str:
             f"begin on {prices.session[0]}."
         )
     row = int(np.searchsorted(prices.session, target, "right")) - 1
-    close = cents(float(prices.quoted_close()[row]))
+    close, quoted = float(prices.quoted_close()[row]), float(prices.close[row])
+    then = "" if close == quoted else f", {cents(quoted)} as quoted on that day"
     return (
-        f"{prices.name} closed at {close} on {prices.session[row]} "
-        f"(in dollars of {prices.as_of}). That is known, so nothing was forecast."
+        f"{prices.name} closed at {cents(close)} on {prices.session[row]} (in dollars of "
+        f"{prices.as_of}{then}). That is known, so nothing was forecast."
     )
 
 
@@ -336,9 +343,8 @@ class _Consultation:
             "Write your prediction as JSON."
         )
         asked = [*self.messages, {"role": "user", "content": wanted}]
-        reply = self._chat(
-            asked, schema=("prediction", PREDICTION), max_tokens=TOKENS["prediction"]
-        )
+        wire = PREDICTION if self.messages else BOUNDED_PREDICTION
+        reply = self._chat(asked, schema=("prediction", wire), max_tokens=TOKENS["prediction"])
         try:
             return _checked_prediction(_parsed(reply.text))
         except UsageError as error:

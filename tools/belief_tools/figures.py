@@ -15,39 +15,100 @@ NEAR = 40  # characters; how far from a figure a word that belongs to it is look
 
 @dataclass(frozen=True)
 class Figure:
+    """One figure of a text.
+
+    Attributes:
+        kind: "date", "percent", "count", "price" (bare numbers too) or "range".
+        start, end: its place in the text.
+        value: the number; the lower end of a range; NaN for a date or a malformed number.
+        tolerance: how far a true value may be from `value`, from the digits written.
+        unit: a currency, a unit of time, or a date as ``YYYY-MM-DD`` with ``?`` for what is unsaid.
+        high: the upper end of a range.
+    """
+
     kind: str
     start: int
     end: int
     value: float = float("nan")
     tolerance: float = 0.0
     unit: str = ""
-    high: "Figure | None" = None  # the upper end, when this is a price range
+    high: "Figure | None" = None
 
     def is_near(self, value: float) -> bool:
+        """Say whether `value`, rounded as the text rounds, could be this figure."""
         return abs(self.value - value) <= self.tolerance + 1e-9
 
     def spans(self, low: float, high: float) -> bool:
+        """Say whether this is the range from `low` to `high`."""
         return self.high is not None and self.is_near(low) and self.high.is_near(high)
+
+    def is_day(self, day: str) -> bool:
+        """Say whether a date could be an ISO day, as far as it is said."""
+        return all(a in ("?", b) for a, b in zip(self.unit, day, strict=True))
+
+    def ends(self) -> "tuple[Figure, ...]":
+        """Return the figure, and the upper end when it is a range."""
+        return (self,) if self.high is None else (self, self.high)
 
 
 @dataclass(frozen=True)
 class Page:
+    """A text and its figures; `clean` and `prose` are as long as `original`.
+
+    Attributes:
+        original: the text as written.
+        clean: the text with numbers in words as digits, and without markup.
+        prose: `clean` without dates.
+        figures: all figures, in order.
+    """
+
     original: str
-    clean: str  # as long as `original`, so that positions agree
-    prose: str  # `clean` without dates
+    clean: str
+    prose: str
     figures: tuple[Figure, ...] = ()
 
     def words(self, figure: Figure) -> str:
+        """Return a figure as written."""
         return self.original[figure.start : figure.end].strip()
 
-    def around(self, figure: Figure, edge: re.Pattern[str]) -> tuple[int, int]:
-        starts = [m.end() for m in edge.finditer(self.prose, 0, figure.start)]
-        after = edge.search(self.prose, figure.end)
-        return (starts[-1] if starts else 0), (after.start() if after else len(self.prose))
+    def before(self, figure: Figure) -> str:
+        """Return the few words in front of a figure."""
+        return self.prose[max(0, figure.start - NEAR) : figure.start]
 
-    def sentence(self, figure: Figure) -> str:
-        start, end = self.around(figure, _SENTENCE)
-        return self.prose[start:end]
+    def sentence(self, figure: Figure) -> tuple[int, int]:
+        """Return where the sentence of a figure starts and ends."""
+        return _between(self._sentence_edges, figure, len(self.prose))
+
+    def clause(self, figure: Figure) -> tuple[int, int]:
+        """Return where the part of a sentence that a figure stands in starts and ends."""
+        return _between(self._clause_edges, figure, len(self.prose))
+
+    def lead_in(self, figure: Figure) -> str:
+        """Return the words of the clause in front of a figure."""
+        return self.prose[self.clause(figure)[0] : figure.start]
+
+    def near(self, figure: Figure, *kinds: str) -> list[Figure]:
+        """Return the figures of these kinds in the sentence of a figure."""
+        start, end = self.sentence(figure)
+        return [f for f in self.figures if start <= f.start < end and f.kind in kinds]
+
+    @cached_property
+    def _sentence_edges(self) -> list[tuple[int, int]]:
+        return [match.span() for match in _SENTENCE.finditer(self.prose)]
+
+    @cached_property
+    def _clause_edges(self) -> list[tuple[int, int]]:
+        return [match.span() for match in _CLAUSE.finditer(self.prose)]
+
+    @cached_property
+    def roles(self) -> list[re.Match[str]]:
+        """Return every word that can give a figure its role."""
+        return list(_ROLE.finditer(self.prose))
+
+
+def _between(edges: list[tuple[int, int]], figure: Figure, length: int) -> tuple[int, int]:
+    start = max((end for _, end in edges if end <= figure.start), default=0)
+    return start, min((edge for edge, _ in edges if edge >= figure.end), default=length)
 
 
 _NUMBER = r"\d(?:[\d.,]*\d)?"
@@ -110,7 +171,7 @@ _SENTENCE = re.compile(r"(?<!\bvs)(?<!approx)(?<!\bInc)(?<!Corp)(?<!\bCo)[.!?](?
 _CLAUSE = re.compile(r"(?<!\bvs)(?<!approx)[.!?](?=\s|$)|\n|;|,(?!\d)|\sand\s|\s(?:while|but)\s")
 
 # The nearest word before a price gives its role; a word serves one price only.
-ROLE_WORDS = {
+_ROLE_WORDS = {
     "last": r"(?:last|latest|most recent|current|today'?s|present|previous|prior)\s+"
     r"(?:(?!forecast|expected|predicted|median|belief)\w+\s+){0,2}?(?:close|price|value|level)"
     r"|closed|(?:is |was )?currently|today(?:'s)?|last traded|now (?:at|trad\w+)"
@@ -124,7 +185,7 @@ ROLE_WORDS = {
     "possible": r"could|may|might",
     "price": r"prices?|worth|valued? at",
 }
-_ROLE_PATTERN = "|".join(f"(?P<{role}>{words})" for role, words in ROLE_WORDS.items())
+_ROLE_PATTERN = "|".join(f"(?P<{role}>{words})" for role, words in _ROLE_WORDS.items())
 _ROLE = re.compile(rf"\b(?:{_ROLE_PATTERN})\b", re.I)
 _ROLE_AFTER = re.compile(
     rf"\s*(?:\b(?:is|was|at|as|being|on)\s+(?:the |its |our |a )?(?:{_ROLE_PATTERN})\b"
@@ -133,7 +194,7 @@ _ROLE_AFTER = re.compile(
     r"|(?P<last__>today|now|currently)\b)",
     re.I,
 )
-_ROLE_NAMES = {"last": "the last close", "expected": "the expected price", "level": "a level"}
+ROLE_NAMES = {"last": "the last close", "expected": "the expected price", "level": "a level"}
 _RANGE_GAP = re.compile(
     rf"\s*(?:\b(?P<word>to|and|through|but)\b|(?P<mark>[-\u2013\u2014,]))\s*(?:{ABOUT}|below|under"
     r"|(?:a |an )?(?:upper|high)(?: end| bound| of)*)?\s*",
@@ -149,6 +210,20 @@ _DOWN = (
 _DOWN += r"|los(?:e|es|s|ing)|at most|sink\w*|shrink\w*|slip\w*"
 WAY = re.compile(rf"\b(?:(?P<up>{_UP})|(?P<down>{_DOWN}))\b", re.I)
 MOVE = re.compile(r"\b(?:ris|rose|increas|climb|gain|fall|fell|drop|declin|mov|chang|go)\w*", re.I)
+HEDGE = re.compile(r"\b(?:chances?|probab\w*|odds|likelihood|could|may|might|whether|if)\b", re.I)
+_AS_OF = r"as of|made|issued|dated|based on|data|since|starting|last clos\w+|closed|close of"
+_DATE_ROLE = re.compile(
+    rf"\b(?:(?P<as_of>{_AS_OF}|known|latest)|(?P<target>{_ROLE_WORDS['expected']}))\b", re.I
+)
+_PAST = (
+    r"was|were|(?<!to\s)ha(?:s|ve|d)\s+(?:been|reached|risen|fallen|climbed|closed|hit|traded)|stood|reached"
+    r"|rose|fell|climbed|dropped|closed|traded|ended|finished|sold"
+)
+_PAST_BEFORE = re.compile(
+    rf"\b(?:{_PAST})\b(?:\s+(?!(?:is|are|will|made|issued|dated|based)\b)[\w'-]+){{0,6}}[\s:]*$",
+    re.I,
+)
+_PAST_AFTER = re.compile(r"\s*(?:was|were)\b(?!\s+(?:asked|named|mentioned)\b)", re.I)
 INTERVAL = re.compile(r"\b(?:intervals?|bands?|ranges?|confidence|bounds?)\b", re.I)
 NOT = r"\b(?:not|no|never|nor|neither|nothing|none|cannot|without|far from|rather than|unlikely)\b"
 DENIES = re.compile(rf"{NOT}|n't\b", re.I)
@@ -163,6 +238,11 @@ _DIFFERENCE_AFTER = re.compile(
     re.I,
 )
 _TYPOGRAPHY = str.maketrans("\u00a0\u202f\u2009\u2019\u2018\u2212*\\`", "   ''-   ")
+
+
+def is_about(text: str, start: int) -> bool:
+    """Say whether "about" or the like stands in front of a position."""
+    return _IS_ABOUT.search(text, max(0, start - NEAR), start) is not None
 
 
 def _number(words: str) -> tuple[float, float]:
@@ -213,7 +293,7 @@ def _date_parts(match: re.Match[str]) -> str:
 def _chances(text: str) -> Iterator[Figure]:
     for match in _PERCENT.finditer(text):
         value, tolerance = _number(match["number"])
-        if _IS_ABOUT.search(text, 0, match.start()):
+        if is_about(text, match.start()):
             tolerance = max(tolerance, 1.0)
         yield Figure("percent", *match.span(), value, tolerance)
     for match in _ODDS.finditer(text):
@@ -221,9 +301,11 @@ def _chances(text: str) -> Iterator[Figure]:
         if part < whole <= 100 or match[1] == match[2] == "50":
             share = 50.0 if part == whole else 100.0 * part / whole
             yield Figure("percent", *match.span(), share, 3.0)
+    page = Page(text, text, text)
     for match in _FRACTION.finditer(text):
         figure = Figure("percent", *match.span())
-        if re.search(r"probab|chance|likelihood|volatil", Page(text, text, text).sentence(figure)):
+        start, end = page.sentence(figure)
+        if re.search(r"probab|chance|likelihood|volatil", text[start:end]):
             value, tolerance = _number(match[0])
             yield replace(figure, value=100 * value, tolerance=100 * tolerance)
 
@@ -233,7 +315,7 @@ def _amounts(text: str) -> Iterator[Figure]:
     for match in _MONEY.finditer(text):
         value, tolerance = _number(match["number"])
         scale = _SCALES[match["scale"].lower()] if match["scale"] else 1.0
-        about = _IS_ABOUT.search(text, 0, match.start())
+        about = is_about(text, match.start())
         value, tolerance = value * scale, min(tolerance * scale, max(0.5, 0.01 * value * scale))
         tolerance = max(tolerance, 0.01 * value) if about else tolerance
         units = {(match[g] or "").lower() for g in ("before", "after")} - {""}
@@ -262,11 +344,18 @@ def _is_range(text: str, low: Figure, gap: re.Match[str]) -> bool:
     if gap["mark"] == ",":
         return text[: low.start].rstrip().endswith(("[", "("))
     if gap["word"] in ("and", "but"):
-        return _RANGE_LEAD.search(text, 0, low.start) is not None
+        return _RANGE_LEAD.search(text, max(0, low.start - NEAR), low.start) is not None
     return True
 
 
 def read_figures(text: str) -> Page:
+    """Read a text into its figures.
+
+    Example:
+        >>> page = read_figures("The median is eight hundred dollars on March 28, with 53 %.")
+        >>> [(figure.kind, figure.value, figure.unit) for figure in page.figures]
+        [('price', 800.0, 'dollar'), ('date', nan, '????-03-28'), ('percent', 53.0, '')]
+    """
     clean = _WORDED_NUMBER.sub(_worded_digits, text.translate(_TYPOGRAPHY))
     clean = _LABELS.sub(lambda m: " " * len(m[0]), clean)
     figures = _dates(clean)
@@ -282,35 +371,44 @@ def read_figures(text: str) -> Page:
     return Page(text, clean, prose, tuple(sorted(figures, key=lambda f: f.start)))
 
 
-def role_of(page: Page, figure: Figure, start: int, used: set[int]) -> str:
+def role_of(page: Page, figure: Figure, used: set[int]) -> str:
+    """Return what the nearest words say a price is: "last", "expected", "level", "low", or "".
+
+    Args:
+        page: the text.
+        figure: the price.
+        used: where the words stand that gave an earlier price its role; added to here.
+    """
     after = _ROLE_AFTER.match(page.prose, figure.end)
     if after and after.lastgroup:
         used.add(after.start(after.lastgroup))
         return after.lastgroup.rstrip("_")
-    before = [
-        match
-        for match in _ROLE.finditer(page.prose, start, figure.start)
-        if match.start() not in used
-    ]
+    start, end = page.sentence(figure)
+    before = [m for m in page.roles if start <= m.start() and m.end() <= figure.start]
+    before = [match for match in before if match.start() not in used]
     if not before:
         return ""
     nearest = before[-1]
     used.add(nearest.start())
     used.update(match.start() for match in before if match.lastgroup == "last")
-    clause, _ = page.around(figure, _CLAUSE)
-    lead_in = page.prose[clause : figure.start]
-    unsure = page.sentence(figure) if nearest[0].lower() == "reaching" else lead_in
-    if re.match(r"reach|hit", nearest[0], re.I) and (
-        _HEDGE.search(unsure) or DENIES.search(unsure)
-    ):
+    reached = re.match(r"reach|hit", nearest[0], re.I)
+    unsure = page.prose[start:end] if nearest[0].lower() == "reaching" else page.lead_in(figure)
+    if reached and (HEDGE.search(unsure) or DENIES.search(unsure)):
         return "level"
     if before[-2:-1] and before[-2].lastgroup == "possible" and nearest.lastgroup == "expected":
         return "possible"
     return nearest.lastgroup or ""
 
 
+def is_said_as_past(page: Page, figure: Figure) -> bool:
+    """Say whether the verb next to a price is in the past, as in "the price was $834"."""
+    after = _PAST_AFTER.match(page.prose, figure.end)
+    return bool(after or _PAST_BEFORE.search(page.lead_in(figure)))
+
+
 def is_difference(page: Page, figure: Figure) -> bool:
-    before = _DIFFERENCE_BEFORE.search(page.prose, 0, figure.start)
+    """Say whether a price is a change, as in "up $11"."""
+    before = _DIFFERENCE_BEFORE.search(page.before(figure))
     return bool(before or _DIFFERENCE_AFTER.match(page.prose, figure.end))
 
 
@@ -322,3 +420,57 @@ def way_of(text: str, *, last: bool = False) -> int:
     match = found[-1 if last else 0]
     way = 1 if match.lastgroup == "up" else -1
     return -way if re.search(r"(?:\bnot|n't|no)\W+(?:\w+\W+)?$", text[: match.start()]) else way
+
+
+def chance_of_range(page: Page, figure: Figure) -> Figure | None:
+    """Return the percentage that the text gives to a range of prices."""
+    near = page.near(figure, "percent", "range")
+    at = near.index(figure)
+    before, after = near[at - 1] if at else None, near[at + 1] if at + 1 < len(near) else None
+    if before and before.kind == "percent":
+        gap = page.prose[before.end : figure.start]
+        lead_in = page.lead_in(before)
+        said = lead_in if re.search(r"(?:\bis|:)\s*$", lead_in) else ""
+        if not _topic_words(said + gap.replace("above", "", 1)):
+            return before
+    if after and after.kind == "percent":
+        gap = page.prose[figure.end : after.start]
+        if re.fullmatch(rf"[\s,(\[]*(?:with|at|as|is|has)?\s*(?:an?|the)?\s*{ABOUT}?\s*", gap) or (
+            re.fullmatch(r"[\s,]*(?:with|has)?\s*(?:a |the )?(?:probability|chance)\s+of\s+", gap)
+        ):
+            return after
+    return None
+
+
+def _topic_words(text: str) -> bool:
+    return bool(WAY.search(text) or re.search(r"regime|volatil", text, re.I))
+
+
+def scopes_of_percentage(page: Page, figure: Figure) -> list[tuple[int, int]]:
+    """Return where the subject of a percentage may stand, nearest wording first."""
+    clause_start, clause_end = page.clause(figure)
+    start, end = page.sentence(figure)
+    others = [f for f in page.figures if f.kind == "percent"]
+    clause_start = max([clause_start, *(f.end for f in others if f.end <= figure.start)])
+    clause_end = min([clause_end, *(f.start for f in others if f.start >= figure.end)])
+    before, after = (clause_start, figure.start), (figure.end, clause_end)
+    attributive = re.match(
+        r"\s*(?:chance|probab|likel|odds|confid|interval|range|above|below|higher|lower|of)",
+        page.prose[figure.end :],
+    )
+    near = [after, before] if attributive else [before, after]
+    return [*near, (start, figure.start), (figure.end, end)]
+
+
+def role_of_date(page: Page, figure: Figure) -> str:
+    """Say whether the words around make a date the "target" or the "as_of"; else ""."""
+    start, _ = page.clause(figure)
+    dates = [f.end for f in page.figures if f.kind == "date" and f.end <= figure.start]
+    before = list(_DATE_ROLE.finditer(page.prose, max([start, *dates]), figure.start))
+    if before:
+        return before[-1].lastgroup or ""
+    if re.search(r"\b(?:on|by|for)\s*(?:\w+day,?\s*)?$", page.prose[start : figure.start], re.I):
+        _, end = page.sentence(figure)
+        after = _DATE_ROLE.search(page.prose, figure.end, end)
+        return (after.lastgroup or "") if after else ""
+    return ""

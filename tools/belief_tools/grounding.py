@@ -7,11 +7,34 @@ A figure that the check cannot place is a finding: a good text refused costs one
 price shown costs trust.
 """
 
+import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
+
+from belief_tools.figures import (
+    DENIES,
+    HEDGE,
+    INTERVAL,
+    MOVE,
+    NEAR,
+    NEGATED,
+    ROLE_NAMES,
+    WAY,
+    Figure,
+    Page,
+    chance_of_range,
+    is_about,
+    is_difference,
+    is_said_as_past,
+    read_figures,
+    role_of,
+    role_of_date,
+    scopes_of_percentage,
+    way_of,
+)
 
 
 @dataclass(frozen=True)
@@ -41,14 +64,12 @@ class _Belief:
         return float(self.result["median"]) / float(self.result["last_close"]) - 1.0
 
 
+_LONGEST = 4_000  # characters
+_MOST_FIGURES = 100
+_NEARLY_SURE = 0.9  # from here on "will be above $700" is no overstatement
 _DOLLARS = ("USD", "CAD", "AUD", "HKD", "NZD", "SGD")
 _COMPARES = re.compile(r"\b(?:above|below|over|under|exceed\w*|more than|less than)\b", re.I)
 _CHANCE = re.compile(r"\b(?:chances?|probab\w*|odds|(?:un)?likel\w+|confiden\w*|prob|risk)\b", re.I)
-_HEDGE = re.compile(r"\b(?:chances?|probab\w*|odds|likelihood|could|may|might|whether|if)\b", re.I)
-_AS_OF = r"as of|made|issued|dated|based on|data|since|starting|last clos\w+|closed|close of"
-_DATE_ROLE = re.compile(
-    rf"\b(?:(?P<as_of>{_AS_OF}|known|latest)|(?P<target>{ROLE_WORDS['expected']}))\b", re.I
-)
 _CERTAIN = re.compile(
     r"\b(?<!%\s)(?<!percent\s)(?<!\ba\s)(?:certain(?:ly|ty)?|guarantee(?:s|d)?|definitely"
     r"|surely|undoubtedly|(?:no|without(?: a)?|beyond(?: a)?) doubt|risk-free|for sure|inevitably"
@@ -62,10 +83,21 @@ _OUTLOOK = re.compile(
     r"\b(?P<lead>unlikely|likely|expect\w*|forecast|predict\w*|project\w*|anticipat\w*|set|poised"
     r"|should|will)\b(?:\s+(?!by\b|than\b|of\b|above\b|below\b)[\w'-]+){0,4}?\s+"
     r"(?:(?P<up>rise|increase|climb|gain|grow|(?:go|move) up|(?:close|be|end) (?:higher|up))"
-    rf"|(?P<down>fall{LIES}|decrease|decline|drop|lose|(?:go|move) down"
-    r"|(?:close|be|end) (?:lower|down)))\b",
+    r"|(?P<down>fall(?!\s+(?:in|within|inside|into|somewhere)\b)|decrease|decline|drop|lose"
+    r"|(?:go|move) down|(?:close|be|end) (?:lower|down)))\b",
     re.I,
 )
+_SURE = re.compile(r"\b(?:will|won't|shall|going to|cannot|can't)\b(?!.*\blikely\b)", re.I)
+_BOUND = re.compile(r"\b(?:(?P<under>under|below|less than)|over|above|more than)\s+$", re.I)
+_AGO = re.compile(r"\b(?:ago|yesterday|last (?:week|month|quarter|year)(?! of))\b", re.I)
+_NO_MAKER = r"(?![\s-]+(?:maker|giant|company|manufacturer|designer|firm|stock|shares?)\b)"
+_NOT_THE_SHARE = re.compile(
+    rf"\b(?:(?:products?|gpus?|graphics|drivers?|chips?|hardware|software|laptops?)\b{_NO_MAKER}"
+    r"|revenues?\b|sales\b|units?\b|worth of\b|business\b(?! days?)|launch\w*|unveil\w*|releas\w+"
+    r"|(?:sell(?:s|ing)?|sold)\b(?![\s-]+(?:at|for|around|near|off)\b))",
+    re.I,
+)
+_FORESEES = re.compile(r"\b(?:expect|forecast|predict|project|anticipat|will)\w*", re.I)
 _MARKUP = re.compile(
     r"</?[a-z_][\w-]*>|<\|.*?\|>|\[/?INST\]|```|[{}]"
     r"|\b(?:interval_\d+|prob_up|prob_above|last_close|as_of|forecast_id|transition_matrix)\b",
@@ -83,13 +115,9 @@ def _believe(result: Mapping[str, Any], question: str) -> _Belief:
     (low50, high50), (low90, high90) = result["interval_50"], result["interval_90"]
     asked = [(float(p["level"]), float(p["probability"])) for p in result.get("prob_above") or ()]
     tails = [(low90, 0.95), (low50, 0.75), (median, 0.5), (high50, 0.25), (high90, 0.05)]
-    in_question = [
-        p
-        for f in read_figures(question).figures
-        if f.kind in ("price", "range")
-        for p in (f, f.high)
-    ]
-    levels = (*(level for level, _ in asked), *(p.value for p in in_question if p))
+    in_question = [f for f in read_figures(question).figures if f.kind in ("price", "range")]
+    levels = [level for level, _ in asked]
+    levels += [end.value for figure in in_question for end in figure.ends()]
     ends = (low50, low90, high50, high90)
     roles = {
         "last": (last,),
@@ -115,9 +143,6 @@ def _money_line(result: Mapping[str, Any]) -> str:
     )
 
 
-# --- judging -------------------------------------------------------------------------------------
-
-
 def _judge_prices(page: Page, belief: _Belief) -> Iterator[Finding]:
     used: set[int] = set()
     for figure in page.figures:
@@ -134,8 +159,8 @@ def _judge_prices(page: Page, belief: _Belief) -> Iterator[Finding]:
 
 
 def _number_problem(page: Page, figure: Figure, belief: _Belief) -> tuple[str, str] | None:
-    ends = [figure, *([figure.high] if figure.high else [])]
-    if any(end.value != end.value for end in ends):
+    ends = figure.ends()
+    if any(math.isnan(end.value) for end in ends):
         return "number", "; write numbers as 1,044 or 1044.20, as the tool result does"
     currency = belief.result["currency"]
     fits = {"", currency, *(("dollar", f"{currency} dollar") if currency in _DOLLARS else ())}
@@ -147,14 +172,13 @@ def _number_problem(page: Page, figure: Figure, belief: _Belief) -> tuple[str, s
 def _price_problem(
     page: Page, figure: Figure, belief: _Belief, used: set[int]
 ) -> tuple[str, str] | None:
-    start, _ = page.around(figure, _SENTENCE)
     if not figure.unit and _is_plain_count(page, figure, belief):
         return None
     if is_difference(page, figure):
         return _difference_problem(page, figure, belief)
-    role = role_of(page, figure, start, used)
+    role = role_of(page, figure, used)
     if not any(figure.is_near(value) for value in belief.roles[role]):
-        name = f" as {_ROLE_NAMES[role]}" if role in _ROLE_NAMES else ""
+        name = f" as {ROLE_NAMES[role]}" if role in ROLE_NAMES else ""
         return "price", f"{name}; the tool result has no such price ({belief.money})"
     return _level_problem(page, figure, belief) if role == "level" else None
 
@@ -173,17 +197,16 @@ def _difference_problem(page: Page, figure: Figure, belief: _Belief) -> tuple[st
 
 
 def _level_problem(page: Page, figure: Figure, belief: _Belief) -> tuple[str, str] | None:
-    """A level said without a chance, as in "will be above $1,000", must be the likelier side."""
-    start, end = page.around(figure, _CLAUSE)
-    clause = page.prose[start:end]
-    sentence = page.sentence(figure)
-    if _HEDGE.search(sentence) or "%" in sentence or re.search(r"\b(?:asked|level)\b", clause):
+    """A level said without a chance must be the likelier side; after "will", nearly sure."""
+    start, end = page.sentence(figure)
+    clause_start, clause_end = page.clause(figure)
+    sentence, lead_in = page.prose[start:end], page.lead_in(figure)
+    asked = re.search(r"\b(?:asked|level)\b", page.prose[clause_start:clause_end])
+    ways, above = list(WAY.finditer(lead_in)), _probability_above(figure, belief)
+    if asked or HEDGE.search(sentence) or "%" in sentence or not ways or above is None:
         return None
-    way = way_of(page.prose[start : figure.start], last=True)
-    if DENIES.search(page.prose, start, figure.start):
-        way = -way
-    above = _probability_above(figure, belief)
-    if above is None or (above - 0.5) * way >= 0:
+    said_above = (ways[-1].lastgroup == "up") != bool(DENIES.search(lead_in))
+    if (above if said_above else 1 - above) >= (_NEARLY_SURE if _SURE.search(lead_in) else 0.5):
         return None
     return "level", f" as if sure; the tool result's chance of a close above it is {above:.0%}"
 
@@ -193,14 +216,11 @@ def _probability_above(figure: Figure, belief: _Belief) -> float | None:
 
 
 def _range_problem(page: Page, figure: Figure, belief: _Belief) -> tuple[str, str] | None:
-    start, _ = page.around(figure, _CLAUSE)
-    result = belief.result
-    if re.search(r"\bfrom\b[^,;\d]*$", page.prose[start : figure.start]) and MOVE.search(
-        page.prose, start, figure.start
-    ):
+    result, lead_in = belief.result, page.lead_in(figure)
+    if re.search(r"\bfrom\b[^,;\d]*$", lead_in) and MOVE.search(lead_in):
         good = figure.spans(result["last_close"], result["median"])
         return None if good else ("price", f" as a move; the tool result has {belief.money}")
-    chance = _interval_chance(page, figure)
+    chance = chance_of_range(page, figure)
     fits = [percent for percent in (50, 90) if figure.spans(*result[f"interval_{percent}"])]
     if fits and (chance is None or any(chance.is_near(percent) for percent in fits)):
         return None
@@ -210,39 +230,13 @@ def _range_problem(page: Page, figure: Figure, belief: _Belief) -> tuple[str, st
     return "interval", f"{said}; the tool result has no such interval ({known})"
 
 
-def _interval_chance(page: Page, figure: Figure) -> Figure | None:
-    """Return the percentage that the text gives to a range of prices."""
-    start, end = page.around(figure, _SENTENCE)
-    near = [f for f in page.figures if start <= f.start < end and f.kind in ("percent", "range")]
-    at = near.index(figure)
-    before, after = near[at - 1] if at else None, near[at + 1] if at + 1 < len(near) else None
-    if before and before.kind == "percent":
-        gap = page.prose[before.end : figure.start]
-        clause, _ = page.around(before, _CLAUSE)
-        predicate = re.search(r"(?:\bis|:)\s*$", page.prose[clause : before.start])
-        said = page.prose[clause : before.start] if predicate else ""
-        if not _topic_words(said + gap.replace("above", "", 1)):
-            return before
-    if after and after.kind == "percent":
-        gap = page.prose[figure.end : after.start]
-        if re.fullmatch(rf"[\s,(\[]*(?:with|at|as|is|has)?\s*(?:an?|the)?\s*{ABOUT}?\s*", gap) or (
-            re.fullmatch(r"[\s,]*(?:with|has)?\s*(?:a |the )?(?:probability|chance)\s+of\s+", gap)
-        ):
-            return after
-    return None
-
-
-def _topic_words(text: str) -> bool:
-    return bool(WAY.search(text) or re.search(r"regime|volatil", text, re.I))
-
-
 def _judge_percentages(page: Page, belief: _Belief) -> Iterator[Finding]:
-    taken = {_interval_chance(page, f) for f in page.figures if f.kind == "range"}
+    taken = {chance_of_range(page, f) for f in page.figures if f.kind == "range"}
     for figure in page.figures:
         if figure.kind != "percent" or figure in taken:
             continue
         subject, allowed = _percent_subject(page, figure, belief)
-        if not any(figure.is_near(100 * value) for value in allowed):
+        if not any(_fits(page, figure, value) for value in allowed):
             words = page.words(figure)
             known = ", ".join(f"{100 * value:.1f} %" for value in allowed) or "none"
             yield Finding(
@@ -252,24 +246,16 @@ def _judge_percentages(page: Page, belief: _Belief) -> Iterator[Finding]:
             )
 
 
-def _scopes(page: Page, figure: Figure) -> list[tuple[int, int]]:
-    """Return where the subject of a percentage may stand, nearest wording first."""
-    clause_start, clause_end = page.around(figure, _CLAUSE)
-    start, end = page.around(figure, _SENTENCE)
-    others = [f for f in page.figures if f.kind == "percent"]
-    clause_start = max([clause_start, *(f.end for f in others if f.end <= figure.start)])
-    clause_end = min([clause_end, *(f.start for f in others if f.start >= figure.end)])
-    before, after = (clause_start, figure.start), (figure.end, clause_end)
-    attributive = re.match(
-        r"\s*(?:chance|probab|likel|odds|confid|interval|range|above|below|higher|lower|of)",
-        page.prose[figure.end :],
-    )
-    near = [after, before] if attributive else [before, after]
-    return [*near, (start, figure.start), (figure.end, end)]
+def _fits(page: Page, figure: Figure, share: float) -> bool:
+    """Say whether a percentage, or "under 1 %" and "over 99 %", is right for a probability."""
+    bound = _BOUND.search(page.before(figure))
+    if bound and figure.value in (1.0, 99.0):
+        return (100 * share < figure.value) == bool(bound["under"])
+    return figure.is_near(100 * share)
 
 
 def _percent_subject(page: Page, figure: Figure, belief: _Belief) -> tuple[str, tuple[float, ...]]:
-    scopes = _scopes(page, figure)
+    scopes = scopes_of_percentage(page, figure)
     wording = "".join(page.prose[start:end] for start, end in scopes[:2])
     for number, (start, end) in enumerate(scopes):
         text = page.prose[start:end]
@@ -321,19 +307,16 @@ def _moving_subject(
         return "the change", (belief.change,)
     change = (abs(belief.change),) if way * belief.change >= 0 else ()
     up = float(belief.result["prob_up"])
-    levels = [
-        f
-        for f in page.figures
-        if f.kind == "price" and scope[0] <= f.start < scope[1] and not is_difference(page, f)
-    ]
+    prices = [f for f in page.figures if f.kind == "price" and scope[0] <= f.start < scope[1]]
+    levels = [price for price in prices if not is_difference(page, price)]
     if levels and (_COMPARES.search(text) or chance):
-        above = _probability_above(levels[-1 if last else 0], belief)
+        level = levels[-1 if last else 0]
+        above = _probability_above(level, belief)
         sides = () if above is None else (above if way > 0 else 1 - above,)
-        return f"a close {'above' if way > 0 else 'below'} {page.words(levels[0])}", (
-            sides if chance else (*sides, *change)
-        )
+        name = f"a close {'above' if way > 0 else 'below'} {page.words(level)}"
+        return name, (sides if chance else (*sides, *change))
     sides = (up if way > 0 else 1 - up,)
-    sentence, _ = page.around(figure, _SENTENCE)
+    sentence, _ = page.sentence(figure)
     chance_before = _CHANCE.search(page.prose, sentence, figure.start) is not None
     name = "a rise" if way > 0 else "a fall"
     if chance:
@@ -346,40 +329,22 @@ def _judge_dates(page: Page, belief: _Belief) -> Iterator[Finding]:
     for figure in page.figures:
         if figure.kind != "date":
             continue
-        role = _date_role(page, figure)
+        role = role_of_date(page, figure)
         allowed = {"target": (target,), "as_of": (as_of,)}.get(role, (target, as_of))
-        said = figure.unit
-        whole = "??" not in said[8:]
-        if not any(_same_day(said, day) for day in (allowed if whole else (target, as_of))):
+        whole = "??" not in figure.unit[8:]
+        if not any(figure.is_day(day) for day in (allowed if whole else (target, as_of))):
             words = page.words(figure)
             yield Finding(
                 words, "date", f"the text says {words}; the target is {target}, as of {as_of}"
             )
 
 
-def _same_day(said: str, day: str) -> bool:
-    return all(a in ("?", b) for a, b in zip(said, day, strict=True))
-
-
-def _date_role(page: Page, figure: Figure) -> str:
-    start, end = page.around(figure, _CLAUSE)
-    dates = [f.end for f in page.figures if f.kind == "date" and f.end <= figure.start]
-    before = list(_DATE_ROLE.finditer(page.prose, max([start, *dates]), figure.start))
-    if before:
-        return before[-1].lastgroup or ""
-    if re.search(r"\b(?:on|by|for)\s*(?:\w+day,?\s*)?$", page.prose[start : figure.start], re.I):
-        _, end = page.around(figure, _SENTENCE)
-        after = _DATE_ROLE.search(page.prose, figure.end, end)
-        return (after.lastgroup or "") if after else ""
-    return ""
-
-
 def _judge_counts(page: Page, belief: _Belief) -> Iterator[Finding]:
     result = belief.result
     days = (date.fromisoformat(result["target"]) - date.fromisoformat(result["as_of"])).days
-    sessions, age = result["horizon"], result.get("age_in_sessions")
+    sessions, age = result["horizon"], result.get("age_in_days")
     spans = {
-        "session": (sessions, age),
+        "session": (sessions,),
         "day": (sessions, days, age),
         "week": (days / 7, sessions / 5),
         "month": (days / 30.4,),
@@ -390,7 +355,7 @@ def _judge_counts(page: Page, belief: _Belief) -> Iterator[Finding]:
         if figure.kind != "count":
             continue
         known = [span for span in spans.get(figure.unit, ()) if span is not None]
-        about = _IS_ABOUT.search(page.clean, 0, figure.start)
+        about = is_about(page.clean, figure.start)
         near = replace(figure, tolerance=max(figure.tolerance, 1.0)) if about else figure
         if not any(near.is_near(span) for span in known):
             words = page.words(figure)
@@ -398,22 +363,51 @@ def _judge_counts(page: Page, belief: _Belief) -> Iterator[Finding]:
             yield Finding(words, "count", f"the text says {words}; {horizon}")
 
 
-def _judge_words(page: Page, belief: _Belief) -> Iterator[Finding]:
+def _judge_words(page: Page) -> Iterator[Finding]:
     for match in _CERTAIN.finditer(page.prose):
-        if not NEGATED.search(page.prose, 0, match.start()):
+        if not NEGATED.search(page.prose, max(0, match.start() - 2 * NEAR), match.start()):
             yield Finding(match[0], "certainty", f"no forecast is sure; leave out '{match[0]}'")
     for match in _MULTIPLE.finditer(page.prose):
         yield Finding(match[0], "price", f"the tool result says nothing about '{match[0]}'")
-    yield from _judge_outlook(page, belief)
+    for match in _NOT_THE_SHARE.finditer(page.prose):
+        figure = Figure("words", *match.span())
+        foreseen = _FORESEES.search(page.prose, *page.sentence(figure))
+        if foreseen or page.near(figure, "price", "range"):
+            yield Finding(match[0], "subject", f"the price is a share's; leave out '{match[0]}'")
+            break
+
+
+def _judge_tense(page: Page, belief: _Belief) -> Iterator[Finding]:
+    """The last close is past; any other price of the result is not."""
+    for figure in page.figures:
+        if figure.kind not in ("price", "range") or _is_last_close(page, figure, belief):
+            continue
+        lead_in = page.lead_in(figure)
+        past = is_said_as_past(page, figure)
+        if not past and _AGO.search(page.prose, *page.sentence(figure)):
+            others = page.near(figure, "price")
+            past = not any(_is_last_close(page, other, belief) for other in others)
+        if past and not HEDGE.search(lead_in):
+            words, target = page.words(figure), belief.result["target"]
+            yield Finding(words, "tense", f"the text says {words} as past; {target} is to come")
+
+
+def _is_last_close(page: Page, figure: Figure, belief: _Belief) -> bool:
+    """Say whether a price can be the last close, and is not said of the target."""
+    start, end = page.clause(figure)
+    target, as_of = str(belief.result["target"]), str(belief.result["as_of"])
+    dates = [f for f in page.figures if f.kind == "date" and start <= f.start < end]
+    if any(said.is_day(target) and not said.is_day(as_of) for said in dates):
+        return False
+    return all(price.is_near(belief.result["last_close"]) for price in figure.ends())
 
 
 def _judge_outlook(page: Page, belief: _Belief) -> Iterator[Finding]:
     up, change = float(belief.result["prob_up"]), belief.change
     for match in _OUTLOOK.finditer(page.prose):
         figure = Figure("words", *match.span())
-        start, _ = page.around(figure, _CLAUSE)
-        lead_in = page.prose[start : match.start()]
-        if _HEDGE.search(lead_in) or re.search(r"(?:%|percent|as|equally)\s*$", lead_in, re.I):
+        lead_in = page.lead_in(figure)
+        if HEDGE.search(lead_in) or re.search(r"(?:%|percent|as|equally)\s*$", lead_in, re.I):
             continue
         negated = NEGATED.search(lead_in) or re.search(r"\bless\s*$", lead_in, re.I)
         negated = negated or re.search(r"\bnot\b|unlikely", match[0], re.I)
@@ -445,19 +439,18 @@ def _judge_completeness(page: Page, belief: _Belief, question: str) -> Iterator[
         return
     low, high = belief.result["interval_90"]
     prices = [f for f in page.figures if f.kind in ("price", "range")]
-    has_median = any(f.kind == "price" and f.is_near(belief.result["median"]) for f in prices)
-    has_median |= any(
-        f.high is not None and f.high.is_near(belief.result["median"]) for f in prices
-    )
-    ends = [end for f in prices for end in (f, f.high) if end]
+    ends = [end for figure in prices for end in figure.ends()]
+    has_median = any(end.is_near(belief.result["median"]) for end in ends)
     has_interval = any(e.is_near(low) for e in ends) and any(e.is_near(high) for e in ends)
-    if not prices:
-        yield Finding(
-            "", "missing", f"the text states no price from the tool result ({belief.money})"
-        )
-    elif not (has_median or has_interval):
-        reason = "the text states neither the median nor the 90 % interval"
-        yield Finding("", "missing", f"{reason} ({belief.money})")
+    for asked in belief.result.get("prob_above") or ():
+        sides = (asked["probability"], 1 - asked["probability"])
+        if any(end.is_near(asked["level"]) for end in ends) and any(
+            _fits(page, f, side) for f in page.figures if f.kind == "percent" for side in sides
+        ):
+            return
+    if not (has_median or has_interval):
+        lacks = "neither the median nor the 90 % interval" if prices else "no price"
+        yield Finding("", "missing", f"the text states {lacks} of the tool result ({belief.money})")
 
 
 def check(text: str, result: Mapping[str, Any], *, question: str = "") -> tuple[Finding, ...]:
@@ -482,16 +475,24 @@ def check(text: str, result: Mapping[str, Any], *, question: str = "") -> tuple[
         >>> [finding.figure for finding in check("Nvidia is expected at $1,208.", result)]
         ['$1,208', '']
     """
+    too_long = (Finding("", "long", "the text is too long; answer in a few sentences"),)
+    if len(text) > _LONGEST:
+        return too_long
     form = tuple(_judge_form(text))
     if not text.strip():
         return form
-    page, belief = read_figures(text), _believe(result, question)
+    page = read_figures(text)
+    if len(page.figures) > _MOST_FIGURES:
+        return too_long
+    belief = _believe(result, question)
     return (
         *form,
         *_judge_prices(page, belief),
         *_judge_percentages(page, belief),
         *_judge_dates(page, belief),
         *_judge_counts(page, belief),
-        *_judge_words(page, belief),
+        *_judge_words(page),
+        *_judge_outlook(page, belief),
+        *_judge_tense(page, belief),
         *_judge_completeness(page, belief, question),
     )

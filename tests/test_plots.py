@@ -1,0 +1,337 @@
+import dataclasses
+import subprocess
+import sys
+from itertools import combinations
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.dates import date2num
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from belief.few_state import BLOCK_LENGTH, Parameters, filtered_states, transmat_path
+from belief.fitted_model import FittedModel
+from belief.models import belief, fit, forecasts
+from belief.observations import observe
+from belief.plots import (
+    REGIME_COLOURS,
+    belief_figure,
+    belief_over_time,
+    fan_chart,
+    staying_over_time,
+)
+from belief.posterior import REGIME_NAMES
+from belief.sessions import session_after
+from belief.sources import load_prices
+
+AS_OF = np.datetime64("2024-03-01")
+HORIZONS = (1, 5, 19)
+
+
+@pytest.fixture(scope="module")
+def prices():
+    return load_prices("NVDA").until(AS_OF)
+
+
+@pytest.fixture(scope="module")
+def observations(prices):
+    return observe(prices)
+
+
+@pytest.fixture(scope="module")
+def fitted(prices):
+    return fit("few_state", prices)
+
+
+@pytest.fixture(scope="module")
+def static(prices):
+    return fit("few_state_static", prices)
+
+
+@pytest.fixture(scope="module")
+def month(fitted, prices):
+    return forecasts(fitted, prices, [session_after(AS_OF, horizon) for horizon in HORIZONS])
+
+
+@pytest.fixture
+def axes():
+    return Figure(figsize=(9.0, 4.0), layout="constrained").subplots()
+
+
+def save(axes, path):
+    """Draw for real: only drawing runs tick locators, formatters and the layout."""
+    axes.figure.savefig(path)
+    assert path.read_bytes().startswith(b"\x89PNG\r\n")
+
+
+def words(axes):
+    """All text a reader finds around the axes; the subtitle is the annotation."""
+    return "\n".join([axes.get_title(loc="left"), *(text.get_text() for text in axes.texts)])
+
+
+def line(axes, label):
+    [found] = [line for line in axes.get_lines() if line.get_label() == label]
+    return found
+
+
+def area(axes, label):
+    """Lower and upper edge of a filled area, one pair per day: {day number: (low, high)}."""
+    [found] = [area for area in axes.collections if area.get_label().startswith(label)]
+    edges = {}
+    for day, value in found.get_paths()[0].vertices:
+        low, high = edges.get(day, (value, value))
+        edges[day] = (min(low, value), max(high, value))
+    return edges
+
+
+def visible_texts(axes):
+    low, high = sorted(axes.get_xlim())
+    bottom, top = sorted(axes.get_ylim())
+    return [
+        *(child for child in axes.get_children() if isinstance(child, Text) and child.get_text()),
+        axes.xaxis.label,
+        axes.yaxis.label,
+        *axes.get_legend().get_texts(),
+        *(t.label1 for t in axes.xaxis.get_major_ticks() if low <= t.get_loc() <= high),
+        *(t.label1 for t in axes.yaxis.get_major_ticks() if bottom <= t.get_loc() <= top),
+    ]
+
+
+def assert_readable(figure):
+    """No text over another or outside the picture, no legend over what is drawn."""
+    boxes = [
+        (text.get_text(), text.get_window_extent())
+        for axes in figure.axes
+        for text in visible_texts(axes)
+    ]
+    assert not [(a, b) for (a, x), (b, y) in combinations(boxes, 2) if x.overlaps(y)]
+    assert not [name for name, box in boxes if box.x0 < 0 or box.x1 > figure.bbox.x1]
+    for axes in figure.axes:
+        assert not axes.get_legend().get_window_extent().overlaps(axes.get_window_extent())
+
+
+def test_the_fan_shows_the_closes_median_and_bands_it_was_given(axes, prices, month, tmp_path):
+    fan_chart(axes, prices, month, n_closes=100)
+    save(axes, tmp_path / "fan.png")
+    closes = line(axes, "close")
+    np.testing.assert_array_equal(closes.get_ydata(), prices.quoted_close()[-100:])
+    np.testing.assert_array_equal(closes.get_xdata(), prices.session[-100:])
+    median = line(axes, "median of the forecast")
+    assert list(median.get_ydata()) == [822.79, *(forecast.median for forecast in month)]
+    assert list(median.get_xdata()) == [AS_OF, *(forecast.target for forecast in month)]
+    for level in (0.5, 0.9):
+        edges = area(axes, f"{100 * level:.0f} % band")
+        assert edges.pop(date2num(AS_OF)) == (822.79, 822.79)
+        assert edges == {date2num(f.target): f.interval(level) for f in month}
+
+
+def test_the_fan_says_what_was_known_and_in_which_dollars(axes, prices, month, tmp_path):
+    fan_chart(axes, prices, month)
+    save(axes, tmp_path / "fan.png")
+    assert "NVDA close: forecast from 2024-03-01 to 2024-03-28" in words(axes)
+    assert "made with prices through 2024-03-01 only" in words(axes)
+    assert "last close 822.79 USD" in words(axes)
+    assert "model few_state, 6,318 closes" in words(axes)
+    assert axes.get_ylabel() == "closing price, USD of 2024-03-01"
+    assert axes.get_xlabel() == "session (date)"
+    assert list(line(axes, "as of 2024-03-01").get_xdata()) == [AS_OF, AS_OF]
+    labels = {text.get_text() for text in axes.get_legend().get_texts()}
+    assert {"50 % band, each day by itself", "90 % band, each day by itself"} <= labels
+
+
+def test_closes_before_a_split_are_drawn_in_dollars_of_the_as_of_session(fitted, prices, month):
+    axes = Figure().subplots()
+    fan_chart(axes, prices, month, n_closes=1000)
+    drawn = dict(zip(prices.session[-1000:], line(axes, "close").get_ydata(), strict=True))
+    traded = dict(zip(prices.session, prices.close, strict=True))
+    before, after = np.datetime64("2021-07-19"), np.datetime64("2021-07-20")
+    assert drawn[before] == traded[before] / 4.0
+    assert drawn[after] == traded[after]
+
+
+@pytest.mark.parametrize(
+    ("horizon", "n_closes", "scale"),
+    [(1, 5, "linear"), (19, 42, "linear"), (252, 126, "log"), (504, 5000, "log")],
+)
+def test_the_price_axis_is_logarithmic_when_prices_span_more_than_a_factor_of_three(
+    axes, fitted, prices, tmp_path, horizon, n_closes, scale
+):
+    year = forecasts(fitted, prices, [session_after(AS_OF, horizon)])
+    fan_chart(axes, prices, year, n_closes=n_closes)
+    save(axes, tmp_path / "fan.png")
+    assert axes.get_yscale() == scale
+    assert_readable(axes.figure)
+    assert ("logarithmic scale" in axes.get_ylabel()) == (scale == "log")
+    low, high = axes.get_ylim()
+    ticks = [tick for tick in axes.yaxis.get_ticklocs() if low <= tick <= high]
+    assert 3 <= len(ticks) <= 14
+    # plain amounts, no powers of ten
+    shown = [text.get_text() for text in axes.get_yticklabels()]
+    assert all(text.replace(",", "").replace(".", "").isdigit() for text in shown), shown
+
+
+def test_a_fan_without_forecasts_is_refused(axes, prices):
+    with pytest.raises(ValueError, match="give at least one"):
+        fan_chart(axes, prices, [])
+
+
+def test_a_forecast_from_another_session_or_symbol_is_refused(axes, prices, month):
+    with pytest.raises(ValueError, match="from 2024-03-01; the prices are of NVDA and end on 2024"):
+        fan_chart(axes, prices.until(np.datetime64("2024-02-29")), month)
+    stranger = dataclasses.replace(month[0], symbol="XYZ")
+    with pytest.raises(ValueError, match="a forecast of XYZ"):
+        fan_chart(axes, prices, [stranger])
+
+
+def test_targets_out_of_order_are_refused(axes, prices, month):
+    with pytest.raises(ValueError, match="target 2024-03-04 follows 2024-03-28"):
+        fan_chart(axes, prices, [month[2], month[0]])
+
+
+def test_the_filter_run_again_ends_with_the_belief_of_the_model(fitted, static, observations):
+    for model in (fitted, FittedModel.from_json(fitted.to_json()), static):
+        states = filtered_states(model, observations.log_return)
+        assert states.filtered[-1].tolist() == model.parameters["filtered"].tolist()
+        assert states.predicted[-1].tolist() == model.parameters["predicted"].tolist()
+        assert states.log_likelihood == pytest.approx(model.log_likelihood, rel=1e-12)
+
+
+def test_the_filter_is_not_run_over_a_history_the_model_was_not_fitted_to(fitted, observations):
+    with pytest.raises(ValueError, match="6316 returns; the model was fitted to 6317"):
+        filtered_states(fitted, observations.log_return[:-1])
+
+
+def test_the_stack_adds_up_the_filtered_probabilities(axes, fitted, observations, tmp_path):
+    filtered = filtered_states(fitted, observations.log_return).filtered[-300:]
+    session = observations.session[-300:]
+    belief_over_time(axes, belief(fitted), session, filtered)
+    save(axes, tmp_path / "belief.png")
+    below = np.zeros(300)
+    for state, name in enumerate(("calm", "normal", "turbulent")):
+        edges = area(axes, name)
+        low, high = np.array([edges[day] for day in date2num(session)]).T
+        np.testing.assert_allclose(low, below, rtol=0.0, atol=1e-12)
+        np.testing.assert_allclose(high - low, filtered[:, state], rtol=0.0, atol=1e-12)
+        below = high
+    assert axes.get_ylim() == (0.0, 1.0)
+
+
+def test_the_belief_says_that_its_parameters_know_the_whole_history(
+    axes, fitted, observations, tmp_path
+):
+    filtered = filtered_states(fitted, observations.log_return).filtered[-300:]
+    belief_over_time(axes, belief(fitted), observations.session[-300:], filtered)
+    save(axes, tmp_path / "belief.png")
+    assert "NVDA: belief about the volatility regime through 2024-03-01" in words(axes)
+    assert "300 sessions shown, each given the returns up to it" in words(axes)
+    assert "parameters from all 6,317 through 2024-03-01" in words(axes)
+    assert axes.get_ylabel() == "probability of the regime"
+    assert axes.get_xlabel() == "session (date)"
+    legend = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert legend == ["turbulent", "normal", "calm"]  # as they are stacked
+
+
+def test_beliefs_that_do_not_fit_the_sessions_are_refused(axes, fitted, observations):
+    with pytest.raises(ValueError, match=r"filtered has shape \(4, 3\)"):
+        belief_over_time(axes, belief(fitted), observations.session[:5], np.full((4, 3), 1 / 3))
+
+
+def test_the_lines_follow_the_matrices_in_force_session_by_session(
+    axes, fitted, observations, tmp_path
+):
+    parameters = fitted.parameters
+    staying_over_time(axes, belief(fitted), observations.session, parameters["transmat"])
+    save(axes, tmp_path / "staying.png")
+    path = transmat_path(
+        Parameters(parameters["startprob"], parameters["transmat"], 0.0, parameters["scale"], 5.0),
+        len(observations),
+    )
+    for state, name in enumerate(("calm", "normal", "turbulent")):
+        drawn = line(axes, name)
+        assert drawn.get_drawstyle() == "steps-post"
+        # a step holds from its day until the next one
+        step = np.searchsorted(drawn.get_xdata(), observations.session, side="right") - 1
+        np.testing.assert_array_equal(drawn.get_ydata()[step], path[:, state, state])
+        assert drawn.get_xdata()[-1] == AS_OF
+
+
+def test_the_static_fit_is_dashed_beside_its_regime(axes, fitted, static, observations):
+    staying_over_time(axes, belief(fitted), observations.session, fitted.parameters["transmat"])
+    matrix = static.parameters["transmat"][0]
+    for state, name in enumerate(("calm", "normal", "turbulent")):
+        dashed = line(axes, f"{name}, static fit")
+        assert list(dashed.get_ydata()) == [matrix[state, state]] * 2
+        assert dashed.get_linestyle() == "--"
+        assert dashed.get_color() == line(axes, name).get_color()
+
+
+def test_the_transitions_say_what_they_are_and_what_they_rest_on(
+    axes, fitted, observations, tmp_path
+):
+    staying_over_time(axes, belief(fitted), observations.session, fitted.parameters["transmat"])
+    save(axes, tmp_path / "staying.png")
+    title = "NVDA: transition probabilities over time, fitted through 2024-03-01"
+    assert title in words(axes)
+    assert f"6,317 sessions, one matrix per {BLOCK_LENGTH}" in words(axes)
+    assert "model few_state beside one matrix for all time (dashed)" in words(axes)
+    assert axes.get_ylabel() == "probability of staying\none more session"
+    assert axes.get_xlabel() == "session (date)"
+    assert axes.get_ylim()[1] == 1.0
+
+
+def test_one_matrix_for_all_time_is_a_level_line(axes, static, observations, tmp_path):
+    staying_over_time(axes, belief(static), observations.session, static.parameters["transmat"])
+    save(axes, tmp_path / "staying.png")
+    assert set(line(axes, "calm").get_ydata()) == {static.parameters["transmat"][0, 0, 0]}
+
+
+def test_matrices_that_do_not_fit_the_sessions_are_refused(axes, fitted, observations):
+    with pytest.raises(ValueError, match=r"transmat has shape \(300, 3, 3\).*want \(301, 3, 3\)"):
+        staying_over_time(
+            axes, belief(fitted), observations.session, fitted.parameters["transmat"][1:]
+        )
+
+
+def test_the_figure_holds_all_three_and_no_text_overlaps(fitted, prices, month, tmp_path):
+    figure = belief_figure(fitted, prices, month, n_sessions=500)
+    figure.savefig(tmp_path / "figure.png")
+    fan, regimes, staying = figure.axes
+    assert "forecast from 2024-03-01" in words(fan)
+    assert "500 sessions shown" in words(regimes)
+    assert "transition probabilities" in words(staying)
+    np.testing.assert_array_equal(
+        line(staying, "calm").get_ydata()[:-1], fitted.parameters["transmat"][:, 0, 0]
+    )
+    filtered = filtered_states(fitted, observe(prices).log_return).filtered
+    low, high = area(regimes, "calm")[date2num(AS_OF)]
+    assert high - low == pytest.approx(filtered[-1, 0], rel=1e-9)
+    assert_readable(figure)
+
+
+def test_a_figure_of_a_model_that_knows_another_day_is_refused(fitted, prices, month):
+    earlier = prices.until(np.datetime64("2024-02-29"))
+    with pytest.raises(ValueError, match="the model knows 2024-03-01, the prices end on 2024-02-2"):
+        belief_figure(fitted, earlier, month)
+
+
+def test_every_regime_has_a_colour_of_its_own_that_colour_blind_people_can_tell():
+    okabe_ito = {"#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7"}
+    assert {name for names in REGIME_NAMES.values() for name in names} == set(REGIME_COLOURS)
+    assert set(REGIME_COLOURS.values()) <= okabe_ito
+    assert len({to_rgb(colour) for colour in REGIME_COLOURS.values()}) == len(REGIME_COLOURS)
+
+
+def test_importing_the_pictures_loads_no_matplotlib_and_drawing_no_pyplot():
+    code = (
+        "import sys, belief.plots\n"
+        "assert 'matplotlib' not in sys.modules\n"
+        "from matplotlib.figure import Figure\n"
+        "from belief import models, plots, sessions, sources\n"
+        "prices = sources.load_prices('NVDA').until(sessions.parse_day('2003-06-02'))\n"
+        "fitted = models.fit('few_state_static', prices)\n"
+        "target = sessions.session_after(prices.as_of, 5)\n"
+        "plots.belief_figure(fitted, prices, models.forecasts(fitted, prices, [target]))\n"
+        "assert 'matplotlib.pyplot' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

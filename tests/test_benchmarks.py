@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from belief.observations import observe
 from belief.sources import load_prices
 

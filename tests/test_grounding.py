@@ -3,6 +3,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+
 from belief_tools.grounding import Finding, check
 
 RESULT: Mapping[str, Any] = {

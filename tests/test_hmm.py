@@ -1,11 +1,12 @@
 import numpy as np
 import oracles
 import pytest
-from belief.errors import ImpossibleObservation
-from belief.hmm import block_index, forward_filter, smooth
 from hmmlearn.hmm import GaussianHMM
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from belief.errors import ImpossibleObservation
+from belief.hmm import block_index, forward_filter, smooth
 
 
 def random_chain(seed, n_sessions, n_states, *, zeros=False):

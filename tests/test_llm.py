@@ -5,13 +5,6 @@ import time
 import traceback
 
 import pytest
-from belief_tools.llm import (
-    DEFAULT_MODEL,
-    Endpoint,
-    Reply,
-    ToolCall,
-    endpoint_from_environment,
-)
 from chat_server import (
     KEY,
     MODEL,
@@ -38,6 +31,13 @@ from chat_server import (
 )
 
 from belief.errors import LanguageModelError, UsageError
+from belief_tools.llm import (
+    DEFAULT_MODEL,
+    Endpoint,
+    Reply,
+    ToolCall,
+    endpoint_from_environment,
+)
 
 QUESTION = [{"role": "user", "content": "Predict the stock price of Nvidia in March 2024"}]
 ARGUMENTS = {"symbol": "NVDA", "target_date": "2024-03-28"}

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import platformdirs
 import pytest
-from belief_tools.llm import Endpoint
-from belief_tools.local_model import SMOLLM2, ModelFile, _reason, _serve, local_endpoint, model_file
 
 from belief.errors import LanguageModelError
 from belief.paths import cache_dir
+from belief_tools.llm import Endpoint
+from belief_tools.local_model import SMOLLM2, ModelFile, _reason, _serve, local_endpoint, model_file
 
 WEIGHTS = b"not really weights" * 10_000
 TINY = ModelFile(

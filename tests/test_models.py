@@ -200,8 +200,12 @@ def test_another_symbol_draws_other_paths(fitted, known, table):
     renamed = dataclasses.replace(fitted, symbol="XYZ")
     (other,) = forecasts(renamed, known, TARGETS[:1])
     assert other.log_return_quantile.tobytes() != table[0].log_return_quantile.tobytes()
+    central = slice(80, -80)  # within 2.5 standard scores, where ten thousand paths are many
     np.testing.assert_allclose(
-        other.log_return_quantile, table[0].log_return_quantile, rtol=0.2, atol=1e-3
+        other.log_return_quantile[central],
+        table[0].log_return_quantile[central],
+        rtol=0.05,
+        atol=1e-3,
     )
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from belief_tools.questions import Question, read_question
 
 from belief.sessions import is_session
+from belief_tools.questions import Question, read_question
 
 SYMBOLS = {"NVDA": ("Nvidia", "NVIDIA Corporation")}
 FRIDAY = "2025-02-14"  # followed by a weekend and Presidents' Day

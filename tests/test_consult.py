@@ -611,7 +611,7 @@ def test_a_server_that_is_too_slow_leaves_the_statement(tool, name):
     assert "0.2 s" in outcome.given.notes[-1]
 
 
-@pytest.mark.parametrize("name", ["server error", "not JSON", "hang-up"])
+@pytest.mark.parametrize("name", ["server error", "hang-up"])
 @pytest.mark.parametrize("number", [1, 2, 3, 4, 5])
 def test_what_was_called_before_a_failure_is_kept(tool, good, number, name):
     longest = plays(
@@ -738,7 +738,10 @@ def test_a_question_about_no_price_asks_nobody(tool, question, mode):
     ("question", "said"),
     [
         # 524.54 as traded, before the 4:1 split of 2021-07-20
-        ("What was Nvidia's closing price on 2021-01-04?", r"\$131\.1[34] on 2021-01-04"),
+        (
+            "What was Nvidia's closing price on 2021-01-04?",
+            r"\$131\.1[34] on 2021-01-04 \(in dollars of 2024-03-01, \$524\.54 as quoted",
+        ),
         # as traded: the 10:1 split of 2024-06-10 is not known yet
         ("What was Nvidia's price at the end of February 2024?", r"\$791\.12 on 2024-02-29"),
         ("What was Nvidia's closing price on 2021-01-03?", r"\$130\.55 on 2020-12-31"),
@@ -747,7 +750,8 @@ def test_a_question_about_no_price_asks_nobody(tool, question, mode):
 def test_a_past_price_is_answered_from_the_prices_in_dollars_of_as_of(tool, question, said, mode):
     given = consult.answer(question, tool, must_not_connect, mode=mode)
     assert (given.stop_reason, given.tool_calls, given.result) == ("past price", (), None)
-    assert re.search(rf"closed at {said} \(in dollars of 2024-03-01\)", given.text)
+    assert re.search(rf"closed at {said}", given.text)
+    assert "(in dollars of 2024-03-01" in given.text
 
 
 def test_a_price_before_the_first_session_is_not_known(tool, prices):

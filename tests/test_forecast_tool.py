@@ -133,12 +133,22 @@ def test_a_weekend_before_the_next_session_is_refused_with_that_session(tool, da
     assert day in told and "ask for 2024-03-04 or later" in told
 
 
-def test_the_farthest_target_is_taken_and_the_day_after_is_not(tool, prices):
+def test_the_farthest_target_is_taken_and_the_session_after_is_not(tool, prices):
     farthest = session_after(prices.as_of, MAX_HORIZON)
     assert run(tool, target_date=str(farthest)).horizon == MAX_HORIZON
-    for day in (str(farthest + 1), "9999-12-31"):
-        told = refusal(tool, target_date=day)
-        assert day in told and f"ask for {farthest} or earlier" in told
+    beyond = str(session_after(farthest, 1))
+    told = refusal(tool, target_date=beyond)
+    assert beyond in told and f"ask for {farthest} or earlier" in told
+
+
+def test_a_weekend_after_the_farthest_session_means_that_session(tool, prices):
+    farthest = session_after(prices.as_of, MAX_HORIZON)
+    checked = tool.check({**CALL, "target_date": str(farthest + 1)})
+    assert checked.target == farthest
+
+
+def test_a_day_beyond_the_calendar_is_refused(tool):
+    assert "9999-12-31" in refusal(tool, target_date="9999-12-31")
 
 
 @pytest.mark.parametrize("levels", [900, "900", {"level": 900}, True, 9.5])

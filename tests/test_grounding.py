@@ -104,6 +104,7 @@ GROUNDED = [
     "The forecast was made on March 1, 2024: the median is $834.",
     "Nvidia had a last close of $822.79, and the expected price is $834.",
     "Nvidia has a median of $834.",
+    "The forecast was issued with a median of $834.",
     "Nvidia is expected to sell at $834 a share.",
     "Nvidia shares should trade at $834.",
     "The GPU maker Nvidia is expected at $834.",
@@ -262,6 +263,7 @@ def test_the_right_chance_of_the_level_asked_for_is_a_whole_answer(text: str) ->
         (CHANCE.replace("45", "55"), "percentage"),
         (CHANCE.replace("$160", "$117").replace("45", "75"), "missing"),
         ("Nvidia could be above $160.", "missing"),
+        ("Nvidia could be above $160; volatility is 48 %.", "missing"),
         ("The chance is 45 %.", "missing"),
         ("Nvidia will close above $160 on 2022-09-30.", "level"),
         ("No, Nvidia will not be above $160.", "level"),
@@ -287,7 +289,7 @@ def test_a_last_close_may_be_past_although_the_median_rounds_to_it() -> None:
 
 
 def test_an_overlong_text_is_one_finding_and_is_not_read_further() -> None:
-    findings = check("It is guaranteed at $1. " * 200, RESULT)
+    findings = check("It is guaranteed and will not fall. " * 200, RESULT)
     assert [finding.rule for finding in findings] == ["long"]
 
 

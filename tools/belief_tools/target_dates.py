@@ -14,6 +14,8 @@ from datetime import date, timedelta
 from typing import NamedTuple
 
 import numpy as np
+from dateutil.easter import easter
+from dateutil.relativedelta import relativedelta, weekdays
 
 from belief.errors import BeliefError, UsageError
 from belief.sessions import last_session_on_or_before, session_after
@@ -213,13 +215,11 @@ def _year(text: str) -> int:
 
 
 def _nth_weekday(year: int, month: int, weekday: int, nth: int) -> date:
-    first = date(year, month, 1)
-    return first + ((weekday - first.weekday()) % 7 + 7 * (nth - 1)) * _DAY
+    day: date = date(year, month, 1) + relativedelta(weekday=weekdays[weekday](nth))
+    return day
 
 
 def _easter(year: int) -> date:
-    from dateutil.easter import easter  # type: ignore[import-untyped]
-
     day: date = easter(year)
     return day
 
@@ -264,11 +264,10 @@ def _count(match: re.Match[str]) -> int:
 def _shifted(match: re.Match[str], clock: Clock, *, way: int) -> date:
     """Return the day that a span lies ahead of as_of, or behind it."""
     count, unit = _count(match), match["unit"].lower()
+    span = {"months": count * _MONTHS_IN[unit]} if unit in _MONTHS_IN else {f"{unit}s": count}
     try:
-        if unit not in _MONTHS_IN:
-            return clock.as_of + way * count * (7 if unit == "week" else 1) * _DAY
-        first, last = _months(_month_index(clock.as_of) + way * count * _MONTHS_IN[unit], 1)
-        return min(last, first + (clock.as_of.day - 1) * _DAY)
+        day: date = clock.as_of + way * relativedelta(**span)
+        return day
     except (OverflowError, ValueError):
         raise UsageError(f"{count} {unit}s is too far away") from None
 

@@ -76,8 +76,10 @@ _CERTAIN = re.compile(
     r"|bound to|can(?:'|no)t lose)\b",
     re.I,
 )
-_MULTIPLE = re.compile(
-    r"\b(?:doubl(?:e|es|ed|ing)|tripl(?:e|es|ed|ing)|halv(?:e|es|ed|ing))\b", re.I
+_NOT_SAID = re.compile(
+    r"\b(?:doubl(?:e|es|ed|ing)|tripl(?:e|es|ed|ing)|halv(?:e|es|ed|ing)|(?:highest|lowest|maximum"
+    r"|minimum|peak|record)[\s-](?:\w+\s){0,2}(?:price|value|close|level|high|low)s?)\b",
+    re.I,
 )
 _OUTLOOK = re.compile(
     r"\b(?P<lead>unlikely|likely|expect\w*|forecast|predict\w*|project\w*|anticipat\w*|set|poised"
@@ -367,7 +369,7 @@ def _judge_words(page: Page) -> Iterator[Finding]:
     for match in _CERTAIN.finditer(page.prose):
         if not NEGATED.search(page.prose, max(0, match.start() - 2 * NEAR), match.start()):
             yield Finding(match[0], "certainty", f"no forecast is sure; leave out '{match[0]}'")
-    for match in _MULTIPLE.finditer(page.prose):
+    for match in _NOT_SAID.finditer(page.prose):
         yield Finding(match[0], "price", f"the tool result says nothing about '{match[0]}'")
     for match in _NOT_THE_SHARE.finditer(page.prose):
         figure = Figure("words", *match.span())

@@ -89,14 +89,15 @@ def target_session(day: np.datetime64, as_of: np.datetime64) -> np.datetime64:
         raise UsageError(
             f"target_date {day} is not after the last known session {as_of}; ask for a later date"
         )
-    session = last_session_on_or_before(day)
+    latest = session_after(as_of, MAX_HORIZON)
+    # far beyond the latest session the calendar itself may end
+    session = last_session_on_or_before(min(day, latest + np.timedelta64(14, "D")))
     if session <= as_of:
         following = session_after(as_of, 1)
         raise UsageError(
             f"no session lies after {as_of} and up to target_date {day}; "
             f"ask for {following} or later"
         )
-    latest = session_after(as_of, MAX_HORIZON)
     if session > latest:
         raise UsageError(
             f"target_date {day} is more than {MAX_HORIZON} sessions after {as_of}; "

@@ -36,10 +36,11 @@ from belief.models import fit
 from belief.prices import Prices, Split
 from belief.sources import load_prices
 from belief_tools import consult
-from belief_tools.consult import MAX_ROUNDS, Mode, receipt, statement
+from belief_tools.consult import MAX_ROUNDS, Mode
 from belief_tools.forecast_tool import NAME, ForecastResult, ForecastTool, cents
 from belief_tools.grounding import check
 from belief_tools.llm import Endpoint
+from belief_tools.receipt import receipt, statement
 
 QUESTION = "What will Nvidia's stock price be at the end of March 2024?"
 DATELESS = "What will Nvidia's stock price be?"
@@ -189,9 +190,10 @@ def test_a_model_that_calls_the_tool_and_repeats_it_is_shown_in_its_own_words(us
     assert (given.text, given.consulted_by, given.stop_reason) == (good, "model", "answered")
     assert given.result == result
     assert given.tool_calls[0]["result"]["target"] == "2024-03-28"
-    assert given.tool_calls == (
-        {"name": NAME, "arguments": CALL, "by": "model", "result": result.to_dict()},
-    )
+    (called,) = given.tool_calls
+    assert (called["name"], called["arguments"], called["by"]) == (NAME, CALL, "model")
+    assert json.loads(called["asked"]) == CALL
+    assert called["result"] == result.to_dict()
     assert given.prediction == PREDICTION
     assert given.checks == {"passed": True, "findings": [], "rejected": None}
     assert given.model == "test-model (test)"
@@ -259,7 +261,8 @@ def test_a_model_that_ignores_tools_and_schema_is_consulted_for_by_the_host(tool
     assert (given.consulted_by, given.stop_reason, given.text) == ("host", "answered", good)
     refused, called = given.tool_calls
     assert refused["by"] == "arguments" and "is not JSON" in refused["error"]
-    assert called == {"name": NAME, "arguments": CALL, "by": "host", "result": result.to_dict()}
+    assert (called["arguments"], called["by"], called["asked"]) == (CALL, "host", None)
+    assert called["result"] == result.to_dict()
     assert given.prediction is None
     assert any("no usable prediction" in note for note in given.notes)
 
@@ -581,13 +584,14 @@ FAILURES = {
 TOO_SLOW = {"silence": silence(), "stall": stall(), "drip": drip()}
 
 
-def assert_left_alone(outcome: Outcome, by: str) -> None:
+def assert_left_alone(outcome: Outcome, by: str, *, rejected: str | None = None) -> None:
     """The model failed: the statement is shown, and what was called before is kept."""
     given = outcome.given
     assert given.stop_reason == "language model failed"
     assert given.result is not None and given.text == statement(given.result)
     assert given.consulted_by == by
-    assert given.checks == {"passed": True, "findings": [], "rejected": None}
+    assert given.checks["passed"] == (rejected is None)
+    assert given.checks["rejected"] == rejected
     assert "127.0.0.1" in given.notes[-1]
     assert [call["by"] for call in given.tool_calls if "result" in call] == [by]
 
@@ -618,7 +622,8 @@ def test_what_was_called_before_a_failure_is_kept(tool, good, number, name):
         [text(WRONG), text(good)], call=[tool_call(NAME, "oops"), tool_call(NAME, CALL)]
     )
     outcome = consulted(tool, failing_at(number, FAILURES[name], longest))
-    assert_left_alone(outcome, "host" if number <= 2 else "model")
+    rejected = WRONG if number == 5 else None
+    assert_left_alone(outcome, "host" if number <= 2 else "model", rejected=rejected)
     assert len(outcome.requests) == number
     refused = [call for call in outcome.given.tool_calls if "error" in call]
     assert len(refused) == (0 if number == 1 else 1)
@@ -661,7 +666,9 @@ def test_a_model_that_cannot_be_had_leaves_the_statement(tool, result):
     def connect() -> Endpoint:
         raise LanguageModelError("no model is installed")
 
-    for mode in consult.MODES:
+    with pytest.raises(LanguageModelError, match="no model is installed"):
+        consult.answer(QUESTION, tool, connect, mode="none")
+    for mode in ("tool", "context"):
         given = consult.answer(QUESTION, tool, connect, mode=mode)
         assert_sound(Outcome(given, []))
         assert (given.text, given.model) == (statement(result), None)
@@ -898,3 +905,16 @@ def test_odd_characters_from_the_model_break_nothing(tool, good, odd):
     given = consulted(tool, plays(f"{odd} {WRONG}", call=bad, prediction=wild)).given
     json.dumps(given.to_dict(), allow_nan=False).encode()
     assert given.stop_reason == "replaced"
+
+
+def test_arguments_and_predictions_in_a_fence_are_read(tool, good):
+    fenced = text(f"```json\n{json.dumps(CALL)}\n```")
+    given = consulted(tool, plays(good, call=text("no"), arguments=fenced)).given
+    assert given.consulted_by == "arguments"
+
+
+def test_what_a_model_passed_is_kept_beside_what_was_called(tool, good):
+    wrong_year = {**CALL, "target_date": "2025-03-28"}
+    given = consulted(tool, plays(good, call=tool_call(NAME, wrong_year))).given
+    assert json.loads(given.tool_calls[0]["asked"]) == wrong_year
+    assert given.tool_calls[0]["arguments"] == CALL

@@ -9,6 +9,7 @@
 """
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,12 +28,12 @@ from belief_tools.forecast_tool import (
     ForecastResult,
     ForecastTool,
     cents,
-    money,
     shown,
 )
 from belief_tools.grounding import Finding, check
 from belief_tools.llm import Endpoint, Message, Reply, ToolCall
 from belief_tools.questions import Question, read_question
+from belief_tools.receipt import levels_in_words, receipt, statement
 
 Mode = Literal["tool", "context", "none"]
 MODES: tuple[Mode, ...] = ("tool", "context", "none")
@@ -40,6 +41,8 @@ ASSUMED_HORIZON = 21
 MAX_ROUNDS = 2
 TOKENS = {"call": 300, "prediction": 300, "text": 200, "bare": 200}
 SECONDS = 240.0
+MOST_RECORDED = 500  # characters of what a model passed that are kept and repeated
+FENCED = re.compile(r"```(?:json)?\s*(.*?)\s*```", re.DOTALL)
 
 PREDICTION: Mapping[str, Any] = {
     "type": "object",
@@ -70,7 +73,8 @@ class Answer:
         text: the answer that is shown.
         result: the tool's result it rests on; None when no price was asked for.
         consulted_by: "model", "arguments", "host", "context" or "none".
-        tool_calls: every call in order: {"name", "arguments", "by", "result" or "error"}.
+        tool_calls: every call in order: {"name", "arguments", "by", "result" or "error"}, where
+            "asked" is what the model itself passed.
         prediction: the model's own {"price", "low", "high", "prob_up", "reasons"}, or None.
         checks: {"passed", "findings", "rejected"}: what the grounding check found in the last text,
             and that text where it was replaced.
@@ -118,6 +122,7 @@ def answer(
     Raises:
         UsageError: the question's date cannot be a target.
         UnknownSymbol: the question is about another symbol.
+        LanguageModelError: the model failed, and it was not to consult the belief.
     """
     # bytes of a command line that are no UTF-8 arrive as lone surrogates, which cannot be sent
     text = text.encode("utf-8", "replace").decode("utf-8")
@@ -150,7 +155,7 @@ def _plain(question: Question, text: str, stop_reason: str) -> Answer:
         consulted_by="none",
         tool_calls=(),
         prediction=None,
-        checks={"passed": True, "findings": [], "rejected": None},
+        checks=_checks("", ()),
         model=None,
         stop_reason=stop_reason,
         notes=(),
@@ -185,6 +190,7 @@ class _Consultation:
         self.endpoint: Endpoint | None = None
         self.calls: list[dict[str, Any]] = []
         self.prediction: dict[str, Any] | None = None
+        self.rejected: dict[str, Any] | None = None
         self.notes: list[str] = []
         self.deadline = time.monotonic() + SECONDS
         self.messages: list[Message] = [
@@ -201,9 +207,12 @@ class _Consultation:
 
     def run(self) -> Answer:
         """Go through the steps; a model that fails leaves the belief's own statement."""
+        if self.mode == "none":
+            self.endpoint = self.connect()
+            return self._bare()
         try:
             self.endpoint = self.connect()
-            return self._bare() if self.mode == "none" else self._consulted(self.endpoint)
+            return self._consulted(self.endpoint)
         except LanguageModelError as error:
             return self._without_model(str(error))
 
@@ -263,7 +272,8 @@ class _Consultation:
             told = self._record_error(call.name, call.arguments, unknown)
         else:
             try:
-                result = self._call(self._settled(_parsed(call.arguments), "model"), by="model")
+                settled = self._settled(_parsed(call.arguments), "model")
+                result = self._call(settled, by="model", asked=call.arguments)
                 told = result.to_json()
             except UsageError as error:
                 told = self._record_error(call.name, call.arguments, str(error))
@@ -271,7 +281,8 @@ class _Consultation:
         return result
 
     def _record_error(self, name: str, arguments: str, error: str) -> str:
-        self.calls.append({"name": name, "arguments": arguments, "by": "model", "error": error})
+        kept = arguments[:MOST_RECORDED]
+        self.calls.append({"name": name, "arguments": kept, "by": "model", "error": error})
         return json.dumps({"error": error})
 
     def _ask_for_arguments(self) -> ForecastResult | None:
@@ -285,7 +296,7 @@ class _Consultation:
             self._record_error(NAME, reply.text, str(error))
             self.calls[-1]["by"] = "arguments"
             return None
-        return self._call(settled, by="arguments")
+        return self._call(settled, by="arguments", asked=reply.text)
 
     def _settled(self, arguments: Mapping[str, Any], by: str) -> Arguments:
         """Check what the model passed; where the question itself is plain, the question wins."""
@@ -318,7 +329,8 @@ class _Consultation:
             }
         )
 
-    def _call(self, arguments: Arguments, *, by: str) -> ForecastResult:
+    def _call(self, arguments: Arguments, *, by: str, asked: str | None = None) -> ForecastResult:
+        """Run the tool and record the call, with what the model itself had asked for."""
         if self.question.target is None and arguments is self.host_arguments:
             self.notes.append(f"the question has no date; {ASSUMED_HORIZON} sessions were assumed")
         result = self.tool.run(arguments)
@@ -327,6 +339,7 @@ class _Consultation:
                 "name": NAME,
                 "arguments": arguments.to_dict(self.tool.prices.symbol),
                 "by": by,
+                "asked": asked and asked[:MOST_RECORDED],
                 "result": result.to_dict(),
             }
         )
@@ -356,6 +369,7 @@ class _Consultation:
         text, findings = self._grounded(self._wish(result), result)
         stop_reason = "answered"
         if findings:
+            self.rejected = _checks(text, findings)
             wish = f"{self._wish(result)}\n{self._mistakes(findings)}"
             text, findings = self._grounded(wish, result)
             stop_reason = "replaced" if findings else "repaired"
@@ -366,11 +380,7 @@ class _Consultation:
             consulted_by=consulted_by,
             tool_calls=tuple(self.calls),
             prediction=self.prediction,
-            checks={
-                "passed": not findings,
-                "findings": [vars(finding) for finding in findings],
-                "rejected": text if findings else None,
-            },
+            checks=_checks(text, findings),
             model=self._model_name(),
             stop_reason=stop_reason,
             notes=tuple(self.notes),
@@ -398,7 +408,7 @@ class _Consultation:
             consulted_by=consulted_by,
             tool_calls=tuple(self.calls),
             prediction=self.prediction,
-            checks={"passed": True, "findings": [], "rejected": None},
+            checks=self.rejected or _checks("", ()),
             model=None if self.endpoint is None else self._model_name(),
             stop_reason="language model failed",
             notes=(*self.notes, error),
@@ -416,7 +426,7 @@ class _Consultation:
 
     def _wish(self, result: ForecastResult) -> str:
         return (
-            f"Forecast: {result.summary}. {_levels_in_words(result)}\n\n"
+            f"Forecast: {result.summary}. {levels_in_words(result)}\n\n"
             f"Question: {self.question.text}\n\n"
             "Answer the question by repeating the forecast, with its date and its prices."
         )
@@ -438,75 +448,20 @@ class _Consultation:
         return self.endpoint.chat(messages, **wanted)
 
 
-def statement(result: ForecastResult) -> str:
-    """The belief's own answer, made of its figures alone.
-
-    Args:
-        result: of the tool.
-    """
-    return f"{result.summary}. {_chances(result)}"
-
-
-def _chances(result: ForecastResult) -> str:
-    up = f"The chance of a close above the last close is {_percent(result.prob_up)}."
-    return f"{up} {_levels_in_words(result)}".strip()
-
-
-def _levels_in_words(result: ForecastResult) -> str:
-    return " ".join(
-        f"The chance of a close above {_level(entry['level'])} on {result.target} "
-        f"is {_percent(entry['probability'])}."
-        for entry in result.prob_above
-    )
-
-
-def _level(level: float) -> str:
-    """A level as it was asked for: whole dollars only where there are no cents."""
-    return money(level) if level == round(level) else cents(level)
-
-
-def receipt(result: ForecastResult, consulted_by: str, model: str | None) -> tuple[str, ...]:
-    """Say what an answer rests on, line by line.
-
-    Args:
-        result: of the tool.
-        consulted_by: how the consultation happened.
-        model: name of the language model, or None.
-    """
-    regime = max(result.regimes, key=lambda entry: float(entry["probability"]))
-    age = "" if result.age_in_days is None else f", {result.age_in_days} days old"
-    half, wide = result.interval_50, result.interval_90
-    record = "not measured yet" if result.track_record is None else str(result.track_record)
-    return (
-        f"as of {result.as_of}, {result.source}{age}; last close {cents(result.last_close)}",
-        f"target {result.target}, {result.horizon} sessions ahead: median {cents(result.median)}, "
-        f"50 % {cents(half[0])} to {cents(half[1])}, 90 % {cents(wide[0])} to {cents(wide[1])}",
-        f"regime {regime['name']} ({_percent(regime['probability'])}), "
-        f"volatility {_percent(result.volatility)} a year; track record: {record}",
-        f"{HOW[consulted_by]}; language model {model or 'none'}; forecast {result.forecast_id}",
-        *result.notes,
-    )
-
-
-HOW = {
-    "model": "the model called the tool",
-    "arguments": "the model wrote the call as JSON",
-    "host": "consulted by host: the model made no call",
-    "context": "the belief was put in the prompt",
-}
-
-
-def _percent(share: float) -> str:
-    """A probability in whole percent, never rounded to certainty."""
-    if share < 0.01:
-        return "under 1 %"
-    return "over 99 %" if share > 0.99 else f"{100 * share:.0f} %"
+def _checks(text: str, findings: Sequence[Finding]) -> dict[str, Any]:
+    """The checks of an answer; the text is kept where it was rejected."""
+    return {
+        "passed": not findings,
+        "findings": [vars(finding) for finding in findings],
+        "rejected": text if findings else None,
+    }
 
 
 def _parsed(text: str) -> Mapping[str, Any]:
-    """A JSON object, as the model wrote it."""
+    """A JSON object, as the model wrote it; models without schemas like to fence it."""
+    fenced = FENCED.fullmatch(text.strip())
     try:
-        value = json.loads(text)
+        value = json.loads(fenced[1] if fenced else text)
     except (ValueError, RecursionError):
         raise UsageError(f"{shown(text)} is not JSON; write one JSON object") from None
     if not isinstance(value, dict):

@@ -1,0 +1,69 @@
+"""What our own code says beside a language model: the belief's statement, and the receipt."""
+
+from belief_tools.forecast_tool import ForecastResult, cents, money
+
+HOW = {
+    "model": "the model called the tool",
+    "arguments": "the model wrote the call as JSON",
+    "host": "consulted by host: the model made no call",
+    "context": "the belief was put in the prompt",
+}
+
+
+def statement(result: ForecastResult) -> str:
+    """The belief's own answer, made of its figures alone.
+
+    Args:
+        result: of the tool.
+    """
+    return f"{result.summary}. {chances_in_words(result)}"
+
+
+def chances_in_words(result: ForecastResult) -> str:
+    """Say the chance of a rise and those of the levels asked for."""
+    up = f"The chance of a close above the last close is {percent(result.prob_up)}."
+    return f"{up} {levels_in_words(result)}".strip()
+
+
+def levels_in_words(result: ForecastResult) -> str:
+    """Say the chance of a close above each level asked for; empty without levels."""
+    return " ".join(
+        f"The chance of a close above {_level(entry['level'])} on {result.target} "
+        f"is {percent(entry['probability'])}."
+        for entry in result.prob_above
+    )
+
+
+def _level(level: float) -> str:
+    """A level as it was asked for: whole dollars only where there are no cents."""
+    return money(level) if level == round(level) else cents(level)
+
+
+def receipt(result: ForecastResult, consulted_by: str, model: str | None) -> tuple[str, ...]:
+    """Say what an answer rests on, line by line.
+
+    Args:
+        result: of the tool.
+        consulted_by: how the consultation happened.
+        model: name of the language model, or None.
+    """
+    regime = max(result.regimes, key=lambda entry: float(entry["probability"]))
+    age = "" if result.age_in_days is None else f", {result.age_in_days} days old"
+    half, wide = result.interval_50, result.interval_90
+    record = "not measured yet" if result.track_record is None else str(result.track_record)
+    return (
+        f"as of {result.as_of}, {result.source}{age}; last close {cents(result.last_close)}",
+        f"target {result.target}, {result.horizon} sessions ahead: median {cents(result.median)}, "
+        f"50 % {cents(half[0])} to {cents(half[1])}, 90 % {cents(wide[0])} to {cents(wide[1])}",
+        f"regime {regime['name']} ({percent(regime['probability'])}), "
+        f"volatility {percent(result.volatility)} a year; track record: {record}",
+        f"{HOW[consulted_by]}; language model {model or 'none'}; forecast {result.forecast_id}",
+        *result.notes,
+    )
+
+
+def percent(share: float) -> str:
+    """A probability in whole percent, never rounded to certainty."""
+    if share < 0.01:
+        return "under 1 %"
+    return "over 99 %" if share > 0.99 else f"{100 * share:.0f} %"

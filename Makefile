@@ -13,7 +13,7 @@ now: $(VENV)/.installed
 	@$(BIN)/belief now
 
 test: $(VENV)/.tested lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/.tested
 	$(BIN)/ruff check .

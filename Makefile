@@ -3,6 +3,10 @@ PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 
+# Taken as it stands: make must not expand the $1 of "above $150".
+override Q := $(value Q)
+export Q
+
 .PHONY: ask now test lint bench clean
 
 ask: $(VENV)/.installed
@@ -36,5 +40,3 @@ $(VENV)/.tested: $(VENV)/.installed
 
 clean:
 	rm -rf $(VENV) build *.egg-info
-
-export Q

@@ -5,6 +5,7 @@ fit can be missing or damaged, but never stale and never from another day.
 """
 
 import contextlib
+import hashlib
 from pathlib import Path
 
 from belief.fitted_model import FittedModel
@@ -36,12 +37,21 @@ def cached_fit(model: str, prices: Prices) -> FittedModel:
         return found
     fitted = fit(model, prices)
     with contextlib.suppress(OSError):
-        write_whole(path, fitted.to_json().encode())
+        write_whole(path, _sealed(fitted))
     return fitted
 
 
 def _read(path: Path) -> FittedModel | None:
+    """A damaged file is no file."""
     try:
-        return FittedModel.from_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        digest, _, body = path.read_bytes().partition(b"\n")
+    except OSError:
         return None
+    whole = hashlib.sha256(body).hexdigest().encode() == digest
+    return FittedModel.from_json(body.decode()) if whole else None
+
+
+def _sealed(fitted: FittedModel) -> bytes:
+    """The model behind a digest of its own, so that damage shows."""
+    body = fitted.to_json().encode()
+    return hashlib.sha256(body).hexdigest().encode() + b"\n" + body

@@ -27,6 +27,10 @@ LONGEST_CLOSURE: Final = np.timedelta64(14, "D")  # the exchange was never close
 SPLIT_RATIOS: Final = (1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0, 25.0, 30.0, 50.0)
 OPEN_TOLERANCE: Final = 0.03  # log distance of previous close / open from a split ratio
 CLOSE_TOLERANCE: Final = 0.08  # the same for previous close / close
+LARGEST_MOVE: Final = math.log(3.0)  # in one night or session, unless declared real
+LARGEST_RATIO: Final = 200.0  # new shares for one old share; its inverse is the smallest
+LOWEST_PRICE: Final = 1e-6
+HIGHEST_PRICE: Final = 1e7
 
 
 class Split(NamedTuple):
@@ -34,8 +38,8 @@ class Split(NamedTuple):
 
     Attributes:
         session: the first session that trades after the split, unit D.
-        ratio: new shares for one old share (4:1 is 4.0). Exactly 1.0 declares that a
-            jump at this session is real.
+        ratio: new shares for one old share (4:1 is 4.0), from 1/200 to 200. Exactly 1.0
+            declares that a jump at this session is real.
     """
 
     session: np.datetime64
@@ -63,8 +67,9 @@ class Prices:
         retrieved_at: ISO day on which the source was read, None when that is not known.
 
     Raises:
-        PricesError: a rule above is broken, prices are not positive and ordered, sessions are
-            missing, or a jump looks like a split that is not recorded.
+        PricesError: a rule above is broken, prices are not ordered or not from 0.000001 to
+            10,000,000, sessions are missing, a jump looks like a split that is not recorded, or
+            prices move to more than 3 times or less than a third without one.
     """
 
     symbol: str
@@ -230,8 +235,11 @@ def _check_calendar(prices: Prices) -> None:
 def _check_prices(prices: Prices) -> None:
     for column in COLUMNS:
         values = getattr(prices, column)
-        rule = "finite and not negative" if column == "volume" else "finite and above 0"
-        valid = np.isfinite(values) & ((values >= 0) if column == "volume" else (values > 0))
+        if column == "volume":
+            rule, valid = "finite and not negative", np.isfinite(values) & (values >= 0)
+        else:
+            rule = f"from {LOWEST_PRICE:f} to {HIGHEST_PRICE:,.0f}"
+            valid = (values >= LOWEST_PRICE) & (values <= HIGHEST_PRICE)
         if not valid.all():
             row = int(np.argmin(valid))
             raise PricesError(
@@ -251,9 +259,10 @@ def _check_prices(prices: Prices) -> None:
 def _check_splits(prices: Prices) -> None:
     previous = None
     for session, ratio in prices.splits:
-        if not (math.isfinite(ratio) and ratio > 0):
+        if not 1 / LARGEST_RATIO <= ratio <= LARGEST_RATIO:  # so that NaN is refused too
             raise PricesError(
-                f"{prices.symbol} {session}: split ratio {ratio:g} must be finite and above 0"
+                f"{prices.symbol} {session}: split ratio {ratio:g} must be from "
+                f"1/{LARGEST_RATIO:g} to {LARGEST_RATIO:g}"
             )
         row = int(np.searchsorted(prices.session, session))  # sorted, so faster than isin
         if row == prices.session.size or prices.session[row] != session:
@@ -268,17 +277,45 @@ def _check_splits(prices: Prices) -> None:
 
 
 def _check_jumps(prices: Prices) -> None:
-    """Refuse an overnight jump by a usual split ratio that no split, or another one, explains."""
+    """Refuse a jump by a usual split ratio, or a huge one, that no recorded split explains."""
     recorded = {split.session: split.ratio for split in prices.splits}
-    move = np.log(prices.close[:-1] / prices.open[1:])
+    to_open = np.abs(np.log(prices.close[:-1] / prices.open[1:]))
+    to_close = np.abs(np.log(prices.close[:-1] / prices.close[1:]))
     smallest = math.log(min(SPLIT_RATIOS)) - OPEN_TOLERANCE
-    suspects = {int(row) + 1 for row in np.flatnonzero(np.abs(move) > smallest)}
+    suspect = (to_open > smallest) | (to_close > LARGEST_MOVE)
+    suspects = {int(row) + 1 for row in np.flatnonzero(suspect)}
     suspects.update(int(np.searchsorted(prices.session, session)) for session in recorded)
     for row in sorted(suspects - {0}):
         ratio = recorded.get(prices.session[row])
-        missed = _missed_ratio(prices, row, 1.0 if ratio is None else ratio)
-        if missed is not None and ratio != 1.0:
+        if ratio == 1.0:
+            continue  # declared real
+        missed = _missed_ratio(prices, row, ratio or 1.0)
+        if missed is not None:
             raise PricesError(_missed_split(prices, row, missed))
+        _check_move(prices, row, ratio or 1.0)
+
+
+def _check_move(prices: Prices, row: int, ratio: float) -> None:
+    """Refuse a huge move into the open or close of `row`, unless the recorded split explains it."""
+    before = float(prices.close[row - 1])
+    for after in (float(prices.open[row]), float(prices.close[row])):
+        move = math.log(after / before)
+        if min(abs(move), abs(move + math.log(ratio))) > LARGEST_MOVE:
+            raise PricesError(
+                f"{prices.symbol} moved from {_dollars(before)} to {_dollars(after)} on "
+                f"{prices.session[row]}, {math.exp(abs(move)):.3g} times{_beside(prices, row)}: a "
+                f"missed split or a wrong price; correct it, or declare it real with 1 in the "
+                f"Stock Splits column"
+            )
+
+
+def _dollars(price: float) -> str:
+    return f"{price:.2f}" if price >= 1 else f"{price:.3g}"
+
+
+def _beside(prices: Prices, row: int) -> str:
+    recorded = [split.ratio for split in prices.splits if split.session == prices.session[row]]
+    return f" beside the recorded ratio {recorded[0]:g}" if recorded else ""
 
 
 def _missed_ratio(prices: Prices, row: int, ratio: float) -> float | None:
@@ -294,10 +331,9 @@ def _missed_ratio(prices: Prices, row: int, ratio: float) -> float | None:
 
 def _missed_split(prices: Prices, row: int, missed: float) -> str:
     ratio = Fraction(missed).limit_denominator(50)
-    recorded = [split.ratio for split in prices.splits if split.session == prices.session[row]]
-    beside = f" beside the recorded ratio {recorded[0]:g}" if recorded else ""
     return (
         f"{prices.symbol} {prices.session[row]}: open {prices.open[row]:.10g} after a close of "
         f"{prices.close[row - 1]:.10g} looks like a {ratio.numerator}:{ratio.denominator} split "
-        f"that is not recorded{beside}; record it, or a split with ratio 1 if the jump is real"
+        f"that is not recorded{_beside(prices, row)}; record it, or a split with ratio 1 if the "
+        f"jump is real"
     )

@@ -7,8 +7,8 @@ never from the clock, so the same question has the same answer on any day it is 
 import contextlib
 import datetime
 import functools
+import hashlib
 import importlib.metadata
-import io
 import re
 import warnings
 from pathlib import Path
@@ -26,6 +26,8 @@ FIRST_DAY: Final = np.datetime64("1990-01-01", "D")
 LAST_DAY: Final = np.datetime64("2099-12-31", "D")
 LONGEST_HORIZON: Final = 25_000  # sessions; about as many as a century has
 
+_DIGEST_SIZE: Final = 65  # bytes: a SHA-256 in hexadecimal and a line end
+_LONGEST_FILE: Final = 1_000_000  # bytes; more than four times the calendar to 2099
 _ISO_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
@@ -197,25 +199,35 @@ def _calendar(day: np.datetime64) -> Days:
 def _sessions_through(last_year: int) -> Days:
     """Sessions from 1990 to the end of a year, kept on disk: its library loads slowly."""
     version = importlib.metadata.version("exchange_calendars")
-    path = cache_dir() / "sessions" / f"XNYS-{version}-{last_year}.npy"
+    path = cache_dir() / "sessions" / f"XNYS-{version}-{last_year}.days"
     sessions = _kept(path)
     if sessions is None:
         sessions = _computed(last_year)
-        file = io.BytesIO()
-        np.save(file, sessions)
+        days = sessions.astype("<i8").tobytes()
         with contextlib.suppress(OSError):
-            write_whole(path, file.getvalue())
+            write_whole(path, _digest(path, days) + days)
     sessions.setflags(write=False)
     return sessions
 
 
 def _kept(path: Path) -> Days | None:
+    """Read the sessions kept in a file, or None when it is not whole, byte for byte."""
     try:
-        sessions: Days = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        if not path.is_file():  # a pipe would block for ever
+            return None
+        with path.open("rb") as file:
+            content = file.read(_LONGEST_FILE)
+    except OSError:
         return None
-    whole = sessions.dtype == np.dtype("datetime64[D]") and sessions.ndim == 1 and sessions.size
-    return sessions if whole else None
+    digest, days = content[:_DIGEST_SIZE], content[_DIGEST_SIZE:]
+    if not days or digest != _digest(path, days):
+        return None
+    return np.frombuffer(days, dtype="<i8").astype("datetime64[D]")
+
+
+def _digest(path: Path, days: bytes) -> bytes:
+    """Give the first line of a file: it vouches for the days and for which calendar they are."""
+    return hashlib.sha256(path.name.encode() + b"\n" + days).hexdigest().encode() + b"\n"
 
 
 def _computed(last_year: int) -> Days:

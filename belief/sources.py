@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import re
+import stat
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -20,8 +21,8 @@ from typing import Any, Final, NamedTuple, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from belief.errors import PricesError, UnknownSymbol
-from belief.prices import COLUMNS, Prices, Split
+from belief.errors import PricesError, UnknownSymbol, UsageError
+from belief.prices import COLUMNS, LARGEST_RATIO, Prices, Split
 
 Array = npt.NDArray[np.float64]
 Days = npt.NDArray[np.datetime64]
@@ -32,7 +33,9 @@ NAMES: Final = {"NVDA": "Nvidia"}
 REQUIRED: Final = ("date", "open", "high", "low", "close")
 OPTIONAL: Final = ("volume", "stock splits")
 SYNONYMS: Final = {"close/last": "close", "splits": "stock splits"}
+DISTINGUISHABLE: Final = 1.25  # a split by so much, up or down, stands out from a night's move
 
+_SYMBOL: Final = re.compile(r"[A-Za-z0-9.^=_-]{1,20}", re.ASCII)
 _NUMBER: Final = re.compile(
     r"[-+]?\$?((\d+|\d{1,3}(,\d{3})+)(\.\d*)?|\.\d+)([eE][-+]?\d+)?", re.ASCII
 )
@@ -82,6 +85,7 @@ def load_prices(symbol: str, *, csv: Path | None = None) -> Prices:
         Prices as traded.
 
     Raises:
+        UsageError: the symbol is empty, too long or has characters that no symbol has.
         UnknownSymbol: no CSV is given and no snapshot of the symbol is bundled.
         PricesError: the prices are missing, unreadable or damaged.
 
@@ -90,6 +94,7 @@ def load_prices(symbol: str, *, csv: Path | None = None) -> Prices:
         >>> str(prices.as_of), prices.last_close
         ('2025-02-14', 138.85)
     """
+    _check_symbol(symbol, csv)
     known = bundled_symbol(symbol)
     if csv is not None:
         return read_csv(csv, symbol=known or symbol)
@@ -99,6 +104,23 @@ def load_prices(symbol: str, *, csv: Path | None = None) -> Prices:
             f"give a CSV with --prices FILE"
         )
     return _bundled(known)
+
+
+def _check_symbol(symbol: str, csv: Path | None) -> None:
+    if _SYMBOL.fullmatch(symbol.strip()):
+        return
+    from_name = csv is not None and symbol == csv.stem
+    raise UsageError(
+        f"{_short(symbol)}{', from the file name,' if from_name else ''} is not a symbol: "
+        f"1 to 20 of A-Z 0-9 . - ^ = _ are valid, e.g. NVDA"
+        f"{'; pass one with --symbol' if from_name else ''}"
+    )
+
+
+def _short(text: str) -> str:
+    """Show a text on one line, control characters escaped, cut at 40 characters."""
+    shown = ascii(text)
+    return shown if len(shown) <= 40 else shown[:37] + "..."
 
 
 @functools.cache
@@ -152,22 +174,28 @@ def read_csv(path: Path, *, symbol: str) -> Prices:
     """Read daily prices in US dollars from a CSV file.
 
     Columns Date, Open, High, Low, Close and, optionally, Volume and Stock Splits stand in any order
-    and case; others, such as Adj Close, are ignored. Without Volume the volume is 0. Dates are ISO,
+    and case; others, such as Adj Close, are ignored. A missing volume is 0. Dates are ISO,
     month first, or day first when only that fits the whole file, each with or without a time. The
     rows ascend or descend throughout. Stock Splits holds at the first session after a split the new
-    shares for one old share, 0 or nothing elsewhere, and 1 where a jump is real and no split;
-    whether prices are adjusted for these splits is read off the jumps at them.
+    shares for one old share, 0 or nothing elsewhere, and 1 where a jump is real and no split.
+
+    Prices are either all as traded or all adjusted for the splits listed. Which of the two is read
+    off each split by a factor of at least 1.25: the overnight jump there is nearer to none in
+    adjusted prices and to the split's in prices as traded, and all such splits must agree. When
+    there is none the prices are taken as adjusted, as Yahoo and yfinance write them, because an
+    ordinary night's move hides a smaller split. So in a consistent file no later row changes what
+    such a split has shown.
 
     Args:
-        path: the file, UTF-8 with or without a byte order mark.
+        path: a regular file, UTF-8 with or without a byte order mark.
         symbol: whose prices these are; written in upper case.
 
     Returns:
         Prices as traded when the file lists splits, otherwise in the file's own basis.
 
     Raises:
-        PricesError: the file cannot be read, or a row breaks a rule; the text names file, line,
-            column and value.
+        PricesError: the file cannot be read, a row breaks a rule, or the splits contradict the
+            prices; the text names the file, the line or session, and the value.
 
     Example:
         >>> read_csv(Path("no-such-file.csv"), symbol="XYZ")
@@ -176,6 +204,7 @@ def read_csv(path: Path, *, symbol: str) -> Prices:
     """
     header, rows = _read_rows(path)
     table = _read_table(path, header, rows)
+    traded = _as_traded(path, table)
     upper = symbol.strip().upper()
     try:
         return Prices(
@@ -183,47 +212,81 @@ def read_csv(path: Path, *, symbol: str) -> Prices:
             name=NAMES.get(upper, upper),
             currency="USD",
             session=table.session,
-            **_as_traded(table),
+            **traded,
             splits=table.splits,
-            source=f"CSV file {path.name}",
+            source=f"CSV file {_name(path)}",
             splits_known="stock splits" in header,
             retrieved_at=None,
         )
     except PricesError as error:
-        raise PricesError(f"{path.name}: {error}") from None
+        raise PricesError(f"{_name(path)}: {error}") from None
 
 
 def _read_rows(path: Path) -> tuple[list[str], list[_Row]]:
     """Split the file into its header, in this module's column names, and its rows."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise PricesError(f"{path} cannot be read: {error.strerror or error}") from None
+        text = _read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise PricesError(f"{path.name} is not a CSV file: it is not UTF-8 text") from None
+        raise PricesError(f"{_name(path)} is not a CSV file: it is not UTF-8 text") from None
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         lines = [(reader.line_num, cells) for cells in reader if any(map(str.strip, cells))]
     except csv.Error as error:
-        raise PricesError(f"{path.name} line {reader.line_num} is not CSV: {error}") from None
+        raise PricesError(f"{_name(path)} line {reader.line_num} is not CSV: {error}") from None
     if not lines:
-        raise PricesError(f"{path.name} is empty; it needs columns {_names(REQUIRED)}")
+        raise PricesError(f"{_name(path)} is empty; it needs columns {_names(REQUIRED)}")
     header = _read_header(path, lines[0][1])
     return header, [_read_row(path, line, header, cells) for line, cells in lines[1:]]
 
 
+def _read_bytes(path: Path) -> bytes:
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISREG(mode) or stat.S_ISDIR(mode):  # reading a folder fails with a clear reason
+            return path.read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise PricesError(f"{_printable(str(path))} cannot be read: {reason}") from None
+    raise PricesError(
+        f"{_printable(str(path))} is a pipe or a device, not a regular file; "
+        f"save the prices in a file first"
+    )
+
+
+def _name(path: Path) -> str:
+    return _printable(path.name)
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else ascii(text)
+
+
 def _read_header(path: Path, cells: list[str]) -> list[str]:
-    plain = [" ".join(cell.replace("_", " ").lower().split()) for cell in cells]
-    header = [SYNONYMS.get(name, name) for name in plain]
+    header = [_column(cell) for cell in cells]
     missing = [name for name in REQUIRED if name not in header]
     if missing:
         raise PricesError(
-            f"{path.name} has no column {_names(missing)}; it needs {_names(REQUIRED)}"
+            f"{_name(path)} has no column {_names(missing)}; it needs {_names(REQUIRED)}"
+            f"{_delimiter_hint(header, cells)}"
         )
     for name in (*REQUIRED, *OPTIONAL):
         if header.count(name) > 1:
-            raise PricesError(f"{path.name} has {header.count(name)} columns {_names([name])}")
+            raise PricesError(f"{_name(path)} has {header.count(name)} columns {_names([name])}")
     return header
+
+
+def _column(cell: str) -> str:
+    plain = " ".join(cell.replace("_", " ").lower().split())
+    return SYNONYMS.get(plain, plain)
+
+
+def _delimiter_hint(header: list[str], cells: list[str]) -> str:
+    if set(header) & {*REQUIRED, *OPTIONAL}:
+        return ""
+    for mark, name in ((";", "semicolons"), ("\t", "tabs")):
+        if any(mark in cell for cell in cells):
+            return f", separated by commas: the header has {name}; use commas"
+    return ""
 
 
 def _names(columns: list[str] | tuple[str, ...]) -> str:
@@ -233,7 +296,7 @@ def _names(columns: list[str] | tuple[str, ...]) -> str:
 def _read_row(path: Path, line: int, header: list[str], cells: list[str]) -> _Row:
     if len(cells) != len(header):
         raise PricesError(
-            f"{path.name} line {line} has {len(cells)} cells instead of {len(header)}: "
+            f"{_name(path)} line {line} has {len(cells)} cells instead of {len(header)}: "
             f"{','.join(cells)[:60]!r}"
         )
     return _Row(line, dict(zip(header, map(str.strip, cells), strict=True)))
@@ -241,11 +304,11 @@ def _read_row(path: Path, line: int, header: list[str], cells: list[str]) -> _Ro
 
 def _read_table(path: Path, header: list[str], rows: list[_Row]) -> _Table:
     if not rows:
-        raise PricesError(f"{path.name} has a header but no rows")
+        raise PricesError(f"{_name(path)} has a header but no rows")
     session = _read_days(path, rows)
     columns = {name: np.zeros(len(rows)) for name in COLUMNS}
     for name in columns.keys() & set(header):
-        columns[name] = np.array([_read_number(path, row, name) for row in rows])
+        columns[name] = np.array([_read_value(path, row, name) for row in rows])
     ratio = np.zeros(len(rows))
     if "stock splits" in header:
         ratio = np.array([_read_ratio(path, row) for row in rows])
@@ -303,7 +366,7 @@ def _order(path: Path, rows: list[_Row], session: Days) -> slice:
         row = int(wrong[0]) + 1
         direction = "descend" if descending else "ascend"
         raise PricesError(
-            f"{path.name} line {rows[row].line}: date {session[row]} follows {session[row - 1]}; "
+            f"{_name(path)} line {rows[row].line}: date {session[row]} follows {session[row - 1]}; "
             f"dates must {direction} without repeats"
         )
     return slice(None, None, -1 if descending else 1)
@@ -316,40 +379,67 @@ def _read_number(path: Path, row: _Row, column: str) -> float:
     return float(text.replace(",", "").replace("$", ""))
 
 
+def _read_value(path: Path, row: _Row, column: str) -> float:
+    """Read a price or a volume; an empty volume is 0, as it is without the column."""
+    if column == "volume" and not row.cells[column]:
+        return 0.0
+    return _read_number(path, row, column)
+
+
 def _read_ratio(path: Path, row: _Row) -> float:
     """Read a split ratio; 0 stands for none."""
     if row.cells["stock splits"].lower() in ("", "nan"):
         return 0.0
-    return _read_number(path, row, "stock splits")
+    ratio = _read_number(path, row, "stock splits")
+    if ratio and not 1 / LARGEST_RATIO <= ratio <= LARGEST_RATIO:
+        _refuse(path, row, "stock splits", f"from 1/{LARGEST_RATIO:g} to {LARGEST_RATIO:g}")
+    return ratio
 
 
 def _refuse(path: Path, row: _Row, column: str, wanted: str) -> NoReturn:
     value = row.cells[column]
     shown = repr(value[:40]) if value else "empty"
-    raise PricesError(f"{path.name} line {row.line}: {_names([column])} is {shown}, not {wanted}")
+    raise PricesError(f"{_name(path)} line {row.line}: {_names([column])} is {shown}, not {wanted}")
 
 
-def _as_traded(table: _Table) -> dict[str, Array]:
+def _as_traded(path: Path, table: _Table) -> dict[str, Array]:
     """Undo the adjustment for the table's own splits, if its prices have one."""
-    if not _looks_adjusted(table):
-        return table.columns
     factor = np.ones(table.session.size)
     for split in table.splits:
         factor[table.session < split.session] *= split.ratio
+    if np.all(factor == 1.0) or not _adjusted(path, table):
+        return table.columns
     # 6 decimals undo the noise of having been divided and multiplied; shares are whole.
     traded = {name: np.round(table.columns[name] * factor, 6) for name in COLUMNS[:-1]}
     return traded | {"volume": np.rint(table.columns["volume"] / factor)}
 
 
-def _looks_adjusted(table: _Table) -> bool:
-    """Compare the overnight jumps at the splits with none (adjusted) and with the ratios."""
-    adjusted = traded = 0.0
-    for split in table.splits:
-        row = int(np.searchsorted(table.session, split.session))
-        opened, before = table.columns["open"][row], table.columns["close"][max(row - 1, 0)]
-        if row == 0 or not (opened > 0 and before > 0 and split.ratio > 0):
-            continue  # no jump to see; the checks of `Prices` refuse what is not positive
-        jump = float(np.log(opened / before))
-        adjusted += abs(jump)
-        traded += abs(jump + float(np.log(split.ratio)))
-    return adjusted < traded
+def _adjusted(path: Path, table: _Table) -> bool:
+    """Tell prices adjusted for the listed splits from prices as traded; see `read_csv`."""
+    votes = [(split, vote) for split in table.splits if (vote := _vote(table, split)) is not None]
+    for split, vote in votes[1:]:
+        first, adjusted = votes[0]
+        if vote != adjusted:
+            raise PricesError(
+                f"the splits listed in {_name(path)} contradict its prices: "
+                f"at {first.session} {_basis(first, adjusted)}, "
+                f"at {split.session} {_basis(split, vote)}; "
+                f"list every split, and give prices either all as traded or all adjusted"
+            )
+    return votes[0][1] if votes else True
+
+
+def _basis(split: Split, adjusted: bool) -> str:
+    return f"{'adjusted for' if adjusted else 'as traded through'} the ratio {split.ratio:g}"
+
+
+def _vote(table: _Table, split: Split) -> bool | None:
+    """Say whether prices look adjusted for a split; None when it shows nothing."""
+    row = int(np.searchsorted(table.session, split.session))
+    opened, before = table.columns["open"][row], table.columns["close"][max(row - 1, 0)]
+    if max(split.ratio, 1 / split.ratio) < DISTINGUISHABLE or row == 0:
+        return None
+    if not (0 < opened < np.inf and 0 < before < np.inf):
+        return None  # the checks of `Prices` refuse such a value
+    jump = float(np.log(opened / before))
+    return abs(jump) < abs(jump + float(np.log(split.ratio)))

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -225,3 +227,54 @@ def test_help_loads_nothing_heavy():
     )
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert finished.stdout.strip() == "[]", finished.stderr
+
+
+def test_make_ask_takes_the_question_as_it_stands(tmp_path):
+    """A stand-in for the installed command shows what reaches it."""
+    root = Path(__file__).parent.parent
+    shown = tmp_path / ".venv" / "bin"
+    shown.mkdir(parents=True)
+    (shown / "belief").write_text('#!/bin/sh\nprintf "%s" "$3"\n')
+    (shown / "belief").chmod(0o755)
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        (tmp_path / name).write_bytes((root / name).read_bytes())
+    (tmp_path / ".venv" / ".installed").touch()
+    question = 'Above $150, $(shell touch pwned) or `touch pwned` "quoted"?'
+    finished = subprocess.run(
+        ["make", "ask", f"Q={question}"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert finished.stdout == question, finished.stderr
+    assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.parametrize("seconds", [0.4, 0.8, 1.2])
+def test_ctrl_c_ends_an_answer_without_a_traceback(seconds):
+    """Whatever is going on at that moment, the loading of the local model included."""
+    clean = {name: value for name, value in os.environ.items() if name not in SERVED}
+    process = subprocess.Popen(
+        [BELIEF, "ask", QUESTION, "--as-of", "2024-03-01"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean,
+    )  # fmt: skip
+    time.sleep(seconds)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode != 0
+    assert "Traceback" not in errors
+
+
+def test_a_full_disk_is_an_error_and_not_a_traceback():
+    with Path("/dev/full").open("w") as full:
+        finished = subprocess.run(
+            [BELIEF, "now", "--as-of", "2024-03-01"], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert finished.returncode == 1
+    assert finished.stderr.startswith("belief: cannot write the answer")
+
+
+def test_what_a_terminal_would_obey_is_not_printed():
+    says = "\x1b[2JForecast: It will be $5,000.\x1b[8m"
+    with chat_server(well_behaved(**GOOD | {"says": says})) as s:
+        finished = run("ask", QUESTION, "--as-of", "2024-03-01", **served_by(s))
+    assert finished.returncode == 6
+    assert "\x1b" not in finished.stdout
+    assert "rejected answer" in finished.stdout

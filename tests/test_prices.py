@@ -298,6 +298,65 @@ def test_a_split_of_ratio_1_declares_a_real_jump():
     assert prices.split_factor().tolist() == [1.0] * prices.session.size
 
 
+@pytest.mark.parametrize("ratio", [12.0, 35.0, 100.0, 200.0, 1 / 12, 1 / 200])
+def test_a_jump_by_an_unusual_split_ratio_is_refused_until_the_split_is_recorded(ratio):
+    columns = with_split(walk(), 30, ratio)
+    session = columns["session"][30]
+    with pytest.raises(PricesError, match=f"^XYZ moved from .* on {session}, .* times: a missed"):
+        make(columns)
+    make(columns, [Split(session, ratio)])
+    make(columns, [Split(session, 1.0)])
+
+
+def test_a_single_wrong_close_is_refused_until_it_is_declared_real():
+    columns = walk()
+    for column in ("high", "close"):
+        columns = with_value(columns, column, 30, 1000 * columns[column][30])
+    session = columns["session"]
+    with pytest.raises(PricesError, match=f"on {session[30]}, .* times: a missed split or a wrong"):
+        make(columns)
+    with pytest.raises(PricesError, match=f"on {session[31]}, "):
+        make(columns, [Split(session[30], 1.0)])
+    make(columns, [Split(session[30], 1.0), Split(session[31], 1.0)])
+
+
+def test_a_huge_move_within_a_session_is_refused():
+    columns = with_split(walk(), 30, 1 / 12)
+    for column in ("open", "low"):
+        columns = with_value(columns, column, 30, walk()[column][30])
+    with pytest.raises(PricesError, match=f"on {columns['session'][30]}, .* times: a missed"):
+        make(columns)
+
+
+def test_a_huge_move_is_named_with_its_prices_and_what_to_do():
+    columns = {
+        "session": np.array(["2020-01-02", "2020-01-03"], dtype="datetime64[D]"),
+        **{name: np.array([10.0, 1000.0]) for name in COLUMNS},
+    }
+    with pytest.raises(PricesError) as caught:
+        make(columns)
+    assert str(caught.value) == (
+        "XYZ moved from 10.00 to 1000.00 on 2020-01-03, 100 times: a missed split or a wrong "
+        "price; correct it, or declare it real with 1 in the Stock Splits column"
+    )
+    with pytest.raises(PricesError, match=r"100 times beside the recorded ratio 0\.09: a "):
+        make(columns, [Split(columns["session"][1], 0.09)])
+
+
+def test_a_move_by_less_than_3_times_that_is_no_usual_split_passes():
+    make(with_split(walk(), 30, 1 / 2.6))
+
+
+@pytest.mark.parametrize(
+    ("level", "shown"), [(1e-8, "from 0.000001 to 10,000,000"), (1e9, "to 10,000,000")]
+)
+def test_an_extreme_price_is_refused_by_session_and_value(level, shown):
+    with pytest.raises(PricesError, match=f"XYZ 2023-01-03: open .* must be .*{shown}"):
+        make(walk(level=level))
+    make(walk(level=1e-5))
+    make(walk(level=1e6))
+
+
 def test_the_fall_of_35_percent_in_august_2004_is_no_split(nvda):
     row = int(np.searchsorted(nvda.session, day("2004-08-06")))
     assert nvda.close[row] / nvda.close[row - 1] == pytest.approx(0.6477, rel=1e-3)
@@ -306,8 +365,11 @@ def test_the_fall_of_35_percent_in_august_2004_is_no_split(nvda):
 @pytest.mark.parametrize(
     ("splits", "message"),
     [
-        ([("2023-02-01", 0.0)], "2023-02-01: split ratio 0 must be finite and above 0"),
+        ([("2023-02-01", 0.0)], "2023-02-01: split ratio 0 must be from 1/200 to 200"),
         ([("2023-02-01", np.nan)], "split ratio nan"),
+        ([("2023-02-01", np.inf)], "split ratio inf"),
+        ([("2023-02-01", 201.0)], "split ratio 201 must be from 1/200 to 200"),
+        ([("2023-02-01", 0.004)], "split ratio 0.004 must be from 1/200 to 200"),
         ([("2023-02-04", 2.0)], "split at 2023-02-04, which is not a session of these prices"),
         ([("2024-02-01", 2.0)], "split at 2024-02-01, which is not a session of these prices"),
         ([("2023-02-02", 1.0), ("2023-02-01", 1.0)], "splits must ascend"),

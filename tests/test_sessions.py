@@ -1,3 +1,6 @@
+import hashlib
+import io
+import os
 import subprocess
 import sys
 
@@ -6,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from belief import sessions
 from belief.errors import UsageError
 from belief.sessions import (
     horizon_of,
@@ -143,3 +147,96 @@ def test_a_text_that_is_no_iso_day_is_refused_by_name(text):
 
 def test_spaces_around_a_day_do_not_matter():
     assert parse_day(" 2024-03-28\n") == day("2024-03-28")
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    """Ask for the calendar to 2039 again; counts how often it had to be computed."""
+    whole = sessions._sessions_through(2039).copy()
+    computed = []
+    monkeypatch.setenv("BELIEF_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(
+        sessions, "_computed", lambda last_year: computed.append(last_year) or whole.copy()
+    )
+
+    def ask():
+        found = sessions._sessions_through.__wrapped__(2039)
+        np.testing.assert_array_equal(found, whole)
+        assert found.dtype == np.dtype("datetime64[D]")
+        assert not found.flags.writeable
+        return len(computed)
+
+    assert ask() == 1
+    return ask, next((tmp_path / "sessions").iterdir()), whole
+
+
+def saved(days):
+    file = io.BytesIO()
+    np.save(file, days)
+    return file.getvalue()
+
+
+def swapped(days):
+    changed = days.copy()
+    changed[[5, 6]] = changed[[6, 5]]
+    return changed
+
+
+def with_nat(days):
+    changed = days.copy()
+    changed[100] = np.datetime64("NaT")
+    return changed
+
+
+WRONG_DAYS = {
+    "a session missing": lambda days: np.delete(days, 100),
+    "reversed": lambda days: days[::-1],
+    "swapped": swapped,
+    "NaT": with_nat,
+    "cut short": lambda days: days[:-1],
+    "none": lambda days: days[:0],
+}
+DAMAGE = {
+    "empty": lambda content, days: b"",
+    "a zip": lambda content, days: b"PK\x03\x04" + bytes(100),
+    "a zip's end": lambda content, days: b"PK\x05\x06" + bytes(18),
+    "an .npy file": lambda content, days: saved(days),
+    "an .npy header that is no Python": lambda content, days: saved(days)[:10] + b"(" * 500,
+    "an .npy file of a size beyond memory": lambda content, days: saved(days).replace(
+        str(days.size).encode(), b"9" * 15
+    ),
+    "half": lambda content, days: content[: len(content) // 2],
+    "a byte less": lambda content, days: content[:-1],
+    "a byte more": lambda content, days: content + b"\0",
+    "a bit": lambda content, days: content[:5000] + bytes([content[5000] ^ 1]) + content[5001:],
+    "only its digest": lambda content, days: content[:65],
+    "another calendar's digest": lambda content, days: (
+        hashlib.sha256(b"XNYS-0-2049.days\n" + content[65:]).hexdigest().encode() + content[64:]
+    ),
+}
+for name, change in WRONG_DAYS.items():
+    DAMAGE[name] = lambda content, days, change=change: content[:65] + change(days).tobytes()
+    DAMAGE[name + ", as .npy"] = lambda content, days, change=change: saved(change(days))
+
+
+def test_sessions_kept_on_disk_are_used_again(kept):
+    ask, _, _ = kept
+    assert ask() == 1
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
+def test_damaged_sessions_on_disk_are_computed_and_kept_again(kept, damage):
+    ask, path, whole = kept
+    path.write_bytes(damage(path.read_bytes(), whole))
+    assert ask() == 2
+    assert ask() == 2
+
+
+def test_a_pipe_or_a_folder_in_place_of_kept_sessions_does_not_block(kept):
+    ask, path, _ = kept
+    path.unlink()
+    path.mkdir()
+    assert ask() == 2
+    path.rmdir()
+    os.mkfifo(path)
+    assert ask() == 3

@@ -1,5 +1,7 @@
 """The command line: parse, show, exit. What is slow to import is imported by the command itself."""
 
+import datetime
+import io
 import json
 import sys
 from enum import StrEnum
@@ -139,11 +141,17 @@ def now(
 
 def main() -> None:
     """Run a command; an error a user can cause is one line on stderr and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except BeliefError as error:
-        print(f"belief: {error}", file=sys.stderr)
+        print(f"belief: {_printable(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:
+        print(f"belief: cannot write the answer: {error.strerror}", file=sys.stderr)
+        sys.exit(1)
 
 
 def _tool(as_of: str | None, symbol: str | None, csv: Path | None, model: Model) -> "ForecastTool":
@@ -175,7 +183,7 @@ def _day(text: str) -> "np.datetime64":
 def _today() -> "np.datetime64":
     import numpy as np
 
-    return np.datetime64("today", "D")
+    return np.datetime64(datetime.datetime.now(datetime.UTC).date(), "D")
 
 
 def _connect() -> "Endpoint":
@@ -193,23 +201,31 @@ def _say(line: str) -> None:
 
 
 def _print_json(value: dict[str, Any]) -> None:
-    print(json.dumps(value, indent=2))
+    print(json.dumps(value, indent=2), flush=True)
 
 
 def _print_answer(given: "Answer") -> None:
-    print(given.text)
+    print(_printable(given.text))
     rejected = given.checks["rejected"]
     if rejected is not None:
         reason = given.checks["findings"][0]["message"]
-        print(f"\nrejected answer of {given.model}: ~~{_one_line(rejected)}~~ ({reason})")
+        print(f"\nrejected answer of {given.model}: ~~{_one_line(rejected)}~~")
+        print(f"because {_one_line(reason)}")
     if given.receipt or given.notes:
         print()
-    for line in (*given.receipt, *given.notes):
-        print(f"  {line}")
+    failed = given.stop_reason == "language model failed"  # its reason goes to standard error
+    for line in (*given.receipt, *(given.notes[:-1] if failed else given.notes)):
+        print(f"  {_one_line(line)}")
+    sys.stdout.flush()
+
+
+def _printable(text: str) -> str:
+    """Text without what a terminal would obey."""
+    return "".join(char if char.isprintable() or char == "\n" else " " for char in text)
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return " ".join(_printable(text).split())
 
 
 def _about(tool: "ForecastTool") -> dict[str, Any]:
@@ -233,7 +249,11 @@ def _print_belief(held: dict[str, Any], tool: "ForecastTool") -> None:
     age = "" if tool.age_in_days is None else f", {tool.age_in_days} days old"
     print(f"{tool.prices.name} ({held['symbol']}) as of {held['as_of']}, {tool.prices.source}{age}")
     print(f"last close {cents(tool.prices.last_close)}, model {held['model']}")
-    span = "" if low == high else f" (90 % of the belief: {low:.0%} to {high:.0%})"
+    span = (
+        ""
+        if low == high or not low <= held["volatility"] <= high
+        else f" (90 % of the belief: {low:.0%} to {high:.0%})"
+    )
     print(f"volatility {held['volatility']:.0%} a year{span}")
     print("\nregime       belief  before  volatility  sessions left  moves seen")
     for regime in held["regimes"]:
@@ -268,6 +288,7 @@ def _print_forecasts(rows: list[dict[str, Any]]) -> None:
             f"{row['target']}{row['horizon']:>10}{cents(row['median']):>12}"
             f"{half:>26}{wide:>26}{row['prob_up']:>6.0%}"
         )
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

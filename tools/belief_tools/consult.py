@@ -21,7 +21,6 @@ from belief.errors import LanguageModelError, UnknownSymbol, UsageError
 from belief.sessions import session_after
 from belief_tools.forecast_tool import (
     DEFINITION,
-    HIGHEST_LEVEL,
     NAME,
     PARAMETERS,
     Arguments,
@@ -32,6 +31,7 @@ from belief_tools.forecast_tool import (
 )
 from belief_tools.grounding import Finding, check
 from belief_tools.llm import Endpoint, Message, Reply, ToolCall
+from belief_tools.prediction import BOUNDED_PREDICTION, PREDICTION, agrees, checked_prediction
 from belief_tools.questions import Question, read_question
 from belief_tools.receipt import levels_in_words, receipt, statement
 
@@ -41,27 +41,14 @@ ASSUMED_HORIZON = 21
 MAX_ROUNDS = 2
 TOKENS = {"call": 300, "prediction": 300, "text": 200, "bare": 200}
 SECONDS = 240.0
+UNCHECKED: Mapping[str, Any] = {"passed": None, "findings": [], "rejected": None}
 MOST_RECORDED = 500  # characters of what a model passed that are kept and repeated
+MORE_THAN_A_CLOSE = re.compile(
+    r"\b(?:highest|lowest|high|low|peak|average|mean|returns?|gain(?:ed)?|perform\w*|change[ds]?"
+    r"|volum\w*|since|between|range|most|best|worst)\b",
+    re.IGNORECASE,
+)
 FENCED = re.compile(r"```(?:json)?\s*(.*?)\s*```", re.DOTALL)
-
-PREDICTION: Mapping[str, Any] = {
-    "type": "object",
-    "properties": {
-        "price": {"type": "number"},
-        "low": {"type": "number"},
-        "high": {"type": "number"},
-        "prob_up": {"type": "number"},
-        "reasons": {"type": "string"},
-    },
-    "required": ["price", "low", "high", "prob_up", "reasons"],
-    "additionalProperties": False,
-}
-
-# A small model writes reasons without end; servers that take it hold it to this length.
-BOUNDED_PREDICTION: Mapping[str, Any] = {
-    **PREDICTION,
-    "properties": {**PREDICTION["properties"], "reasons": {"type": "string", "maxLength": 120}},
-}
 
 
 @dataclass(frozen=True)
@@ -75,9 +62,10 @@ class Answer:
         consulted_by: "model", "arguments", "host", "context" or "none".
         tool_calls: every call in order: {"name", "arguments", "by", "result" or "error"}, where
             "asked" is what the model itself passed.
-        prediction: the model's own {"price", "low", "high", "prob_up", "reasons"}, or None.
+        prediction: the model's own {"price", "low", "high", "prob_up", "reasons"}, or None; its
+            words are not checked, and "agrees" says whether its figures are the belief's to 1 %.
         checks: {"passed", "findings", "rejected"}: what the grounding check found in the last text,
-            and that text where it was replaced.
+            and that text where it was replaced; "passed" is None where no model's text was checked.
         model: name of the language model, or None when none was asked.
         stop_reason: "answered", "repaired", "replaced", "not a price question", "past price",
             "not consulted" or "language model failed".
@@ -91,7 +79,7 @@ class Answer:
     consulted_by: str
     tool_calls: tuple[dict[str, Any], ...]
     prediction: dict[str, Any] | None
-    checks: dict[str, Any]
+    checks: Mapping[str, Any]
     model: str | None
     stop_reason: str
     notes: tuple[str, ...]
@@ -155,7 +143,7 @@ def _plain(question: Question, text: str, stop_reason: str) -> Answer:
         consulted_by="none",
         tool_calls=(),
         prediction=None,
-        checks=_checks("", ()),
+        checks=UNCHECKED,
         model=None,
         stop_reason=stop_reason,
         notes=(),
@@ -166,6 +154,11 @@ def _plain(question: Question, text: str, stop_reason: str) -> Answer:
 def _past_price(question: Question, tool: ForecastTool) -> str:
     """The close on a past session, in dollars of as_of."""
     prices, target = tool.prices, question.target
+    if MORE_THAN_A_CLOSE.search(question.text):
+        return (
+            f"This is a question about the past that takes more than one close of {prices.name} to "
+            "answer. Ask for the close on one day, or for a future price."
+        )
     if target is None or target < prices.session[0]:
         return (
             f"This is a question about the past; the prices of {prices.name} "
@@ -174,9 +167,11 @@ def _past_price(question: Question, tool: ForecastTool) -> str:
     row = int(np.searchsorted(prices.session, target, "right")) - 1
     close, quoted = float(prices.quoted_close()[row]), float(prices.close[row])
     then = "" if close == quoted else f", {cents(quoted)} as quoted on that day"
+    age = "" if tool.age_in_days is None else f", {tool.age_in_days} days old"
     return (
         f"{prices.name} closed at {cents(close)} on {prices.session[row]} (in dollars of "
-        f"{prices.as_of}{then}). That is known, so nothing was forecast."
+        f"{prices.as_of}{then}). Nothing was forecast. The last close known is that of "
+        f"{prices.as_of} ({prices.source}{age})."
     )
 
 
@@ -223,7 +218,7 @@ class _Consultation:
         return replace(
             _plain(self.question, reply.text.strip(), "not consulted"),
             model=self._model_name(),
-            checks={"passed": False, "findings": [], "rejected": None},
+            checks=UNCHECKED,
             notes=(note,),
         )
 
@@ -312,8 +307,11 @@ class _Consultation:
         self.tool.check({**arguments, "target_date": str(read.target), "price_levels": None})
         passed = arguments.get("target_date")
         if passed != str(read.target):
-            said = self.question.phrase or "no date in the question"
-            self.notes.append(f"target_date {shown(passed)} became {read.target} ({said})")
+            said = self.question.phrase or "no date"
+            self.notes.append(
+                f"the model asked for {shown(passed)}; the question says {said!r}, "
+                f"so {read.target} was used"
+            )
         return read
 
     def _from_question(self) -> Arguments:
@@ -359,9 +357,11 @@ class _Consultation:
         wire = PREDICTION if self.messages else BOUNDED_PREDICTION
         reply = self._chat(asked, schema=("prediction", wire), max_tokens=TOKENS["prediction"])
         try:
-            return _checked_prediction(_parsed(reply.text))
+            prediction = checked_prediction(_parsed(reply.text))
+            return {**prediction, "agrees": agrees(prediction, result)}
         except UsageError as error:
-            self.notes.append(f"the model gave no usable prediction: {error}")
+            reason = str(error).partition(";")[0]
+            self.notes.append(f"the model gave no usable prediction: {reason}")
             return None
 
     def _ask_for_text(self, result: ForecastResult, consulted_by: str) -> Answer:
@@ -408,7 +408,7 @@ class _Consultation:
             consulted_by=consulted_by,
             tool_calls=tuple(self.calls),
             prediction=self.prediction,
-            checks=self.rejected or _checks("", ()),
+            checks=self.rejected or UNCHECKED,
             model=None if self.endpoint is None else self._model_name(),
             stop_reason="language model failed",
             notes=(*self.notes, error),
@@ -467,23 +467,6 @@ def _parsed(text: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise UsageError(f"{shown(text)} is not a JSON object; write one")
     return value
-
-
-def _checked_prediction(value: Mapping[str, Any]) -> dict[str, Any]:
-    for name in ("price", "low", "high", "prob_up"):
-        number = value.get(name)
-        if isinstance(number, bool) or not isinstance(number, int | float):
-            raise UsageError(f"{name} is {shown(number)}, not a number")
-    if not 0.0 < value["low"] <= value["price"] <= value["high"] < HIGHEST_LEVEL:
-        raise UsageError(
-            f"low {shown(value['low'])}, price {shown(value['price'])} and "
-            f"high {shown(value['high'])} are not prices in order"
-        )
-    if not 0.0 <= value["prob_up"] <= 1.0:
-        raise UsageError(f"prob_up is {shown(value['prob_up'])}, not a probability")
-    if not isinstance(value.get("reasons"), str):
-        raise UsageError(f"reasons is {shown(value.get('reasons'))}, not a text")
-    return {name: value.get(name) for name in PREDICTION["required"]}
 
 
 def _as_message(reply: Reply) -> Message:

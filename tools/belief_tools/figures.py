@@ -18,7 +18,7 @@ class Figure:
     """One figure of a text.
 
     Attributes:
-        kind: "date", "percent", "count", "price" (bare numbers too) or "range".
+        kind: "date", "percent", "count", "price" (bare numbers too), "range" or "unread".
         start, end: its place in the text.
         value: the number; the lower end of a range; NaN for a date or a malformed number.
         tolerance: how far a true value may be from `value`, from the digits written.
@@ -121,7 +121,7 @@ _SYMBOLS |= {"₹": "INR", "inr": "INR", "rupee": "INR", "dollar": "dollar", "bu
 _SYMBOLS |= {"chf": "CHF", "franc": "CHF", "cad": "CAD", "c$": "CAD", "a$": "AUD", "aud": "AUD"}
 _SYMBOLS |= {"hk$": "HKD", "hkd": "HKD", "cent": "cents", "us dollar": "USD"}
 _DOLLARS = ("USD", "CAD", "AUD", "HKD", "NZD", "SGD")
-_BEFORE = r"(?:US|HK|C|A)?\$|[€£¥₹]|(?:USD|EUR|GBP|JPY|INR|CHF|CAD|AUD|HKD)\b"
+_BEFORE = r"(?:US|HK|C|A)?\$|[€£¥₹]|(?:USD|EUR|GBP|JPY|INR|CHF|CAD|AUD|HKD)(?![a-z])"
 _AFTER = (
     rf"\$(?!\s?\d)|[€£¥₹](?!\s?\d)|(?:{'|'.join(s for s in _SYMBOLS if s.isalpha())}|US dollar)s?\b"
 )
@@ -151,6 +151,9 @@ _MONTHS = "january february march april may june july august september october n
 _MONTH_NUMBER = {name[:3]: n for n, name in enumerate(_MONTHS.split(), start=1)}
 _MONTH = rf"(?P<m>(?:{'|'.join(_MONTHS.split())}|(?:{'|'.join(_MONTH_NUMBER)}|sept)\b\.?))"
 _DAY = r"(?P<d>\d{1,2})(?:st|nd|rd|th)?(?!\d)"
+_YEAR_AFTER = "|".join(
+    rf"(?<=\b{w}\s)" for w in (*"in by year since until".split(), r"Q\d", "end of")
+)
 _DATES = tuple(
     re.compile(rf"(?<![\w$.,]){pattern}(?!\w|[.,]\d)", re.I)
     for pattern in (
@@ -161,10 +164,25 @@ _DATES = tuple(
         rf"{_MONTH},?\s+(?P<y>\d{{4}})",
         rf"(?-i:(?P<m>{'|'.join(m.title() for m in _MONTHS.split() if m != 'may')}))",
         r"(?<=\b(?:in|of|by)\s)(?-i:(?P<m>May))",
-        r"(?P<y>(?:19|20)\d\d)(?!\s*(?:dollar|usd|eur|%|percent))",
+        rf"(?:{_YEAR_AFTER})(?P<y>(?:19|20)\d\d)(?!\s*(?:dollar|usd|eur|%|per|a share|each|buck))",
     )
 )
-_LABELS = re.compile(r"S&P\s?500|Nasdaq[- ]100|Russell 2000|^\s*\d+[.)](?=\s)", re.I | re.M)
+_INDICES = re.compile(r"S&P\s?500|Nasdaq[- ]100|Russell 2000", re.I)
+_LABELS = re.compile(r"^[ \t]*(?P<item>\d{1,2})[.)](?=[ \t]+\S)", re.M)
+_PARTS = {"half": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "eighth": 8}
+_PARTS |= {"tenth": 10}
+_PART = re.compile(
+    rf"\b(\d+|a)(?:\s*-\s*|\s+(?=\w+\s+(?:chance|probab|likel|odds|of\b)))({'|'.join(_PARTS)})s?\b",
+    re.I,
+)
+# What no reader has read: digits glued to letters, and words for numbers that are not digits here.
+_UNREAD = re.compile(
+    r"(?<!\w)(?=\w*\d)(?!Q[1-4]\b)\w+"
+    r"|\b(?:(?:hundred|thousand|[mbtr]+illion|dozen|zero)(?:s|th)?|nil|nought|grand|twice|thrice"
+    r"|(?!mani)\w{2,9}-?fold|times (?:higher|lower|more|less|greater|as|its|the)|(?:in|by) half"
+    r"|(?:quadrupl|quintupl)\w+|(?<!first )(?<!second )half (?:of )?(?:the|its|as|a chance))\b",
+    re.I,
+)
 ABOUT = r"(?:about|around|roughly|approximately|approx\.?|nearly|almost|close to|near|some|~|≈)"
 _IS_ABOUT = re.compile(rf"{ABOUT}\s*$", re.I)
 _SENTENCE = re.compile(r"(?<!\bvs)(?<!approx)(?<!\bInc)(?<!Corp)(?<!\bCo)[.!?](?=\s|$)|\n")
@@ -212,18 +230,10 @@ WAY = re.compile(rf"\b(?:(?P<up>{_UP})|(?P<down>{_DOWN}))\b", re.I)
 MOVE = re.compile(r"\b(?:ris|rose|increas|climb|gain|fall|fell|drop|declin|mov|chang|go)\w*", re.I)
 HEDGE = re.compile(r"\b(?:chances?|probab\w*|odds|likelihood|could|may|might|whether|if)\b", re.I)
 _AS_OF = r"as of|made|issued|dated|based on|data|since|starting|last clos\w+|closed|close of"
+_AS_OF += r"|forecast from"
 _DATE_ROLE = re.compile(
     rf"\b(?:(?P<as_of>{_AS_OF}|known|latest)|(?P<target>{_ROLE_WORDS['expected']}))\b", re.I
 )
-_PAST = (
-    r"was|were|(?<!to\s)ha(?:s|ve|d)\s+(?:been|reached|risen|fallen|climbed|closed|hit|traded)|stood|reached"
-    r"|rose|fell|climbed|dropped|closed|traded|ended|finished|sold"
-)
-_PAST_BEFORE = re.compile(
-    rf"\b(?:{_PAST})\b(?:\s+(?!(?:is|are|will|made|issued|dated|based)\b)[\w'-]+){{0,6}}[\s:]*$",
-    re.I,
-)
-_PAST_AFTER = re.compile(r"\s*(?:was|were)\b(?!\s+(?:asked|named|mentioned)\b)", re.I)
 INTERVAL = re.compile(r"\b(?:intervals?|bands?|ranges?|confidence|bounds?)\b", re.I)
 NOT = r"\b(?:not|no|never|nor|neither|nothing|none|cannot|without|far from|rather than|unlikely)\b"
 DENIES = re.compile(rf"{NOT}|n't\b", re.I)
@@ -257,8 +267,12 @@ def _number(words: str) -> tuple[float, float]:
 def _worded_digits(match: re.Match[str]) -> str:
     """Return a number in words as digits, padded to keep the positions."""
     total = current = 0
-    for word in re.findall(_WORD, match[0].lower()):
+    last = 1000
+    for word in re.findall(rf"\b{_WORD}\b", match[0].lower()):
         value = _WORDED[word]
+        if value < 100 and (last < 20 or (last < 100 and value > 9)):
+            return "0,0".ljust(len(match[0]))  # "one-four": no number that can be read
+        last = value
         if value == 1000:
             total, current = total + max(current, 1) * 1000, 0
         else:
@@ -269,6 +283,17 @@ def _worded_digits(match: re.Match[str]) -> str:
 def _blank(text: str, figures: Iterable[Figure]) -> str:
     for figure in figures:
         text = text[: figure.start] + " " * (figure.end - figure.start) + text[figure.end :]
+    return text
+
+
+def _without_labels(text: str) -> str:
+    """Blank out the names of indices, and the numbers of a list's items: 1, 2, 3 and so on."""
+    text = _INDICES.sub(lambda m: " " * len(m[0]), text)
+    item = 0
+    for match in _LABELS.finditer(text):
+        if int(match["item"]) == item + 1:
+            item += 1
+            text = _blank(text, [Figure("label", *match.span())])
     return text
 
 
@@ -301,6 +326,9 @@ def _chances(text: str) -> Iterator[Figure]:
         if part < whole <= 100 or match[1] == match[2] == "50":
             share = 50.0 if part == whole else 100.0 * part / whole
             yield Figure("percent", *match.span(), share, 3.0)
+    for match in _PART.finditer(text):
+        count = int(match[1]) if match[1].isdigit() else 1
+        yield Figure("percent", *match.span(), 100.0 * count / _PARTS[match[2].lower()], 3.0)
     page = Page(text, text, text)
     for match in _FRACTION.finditer(text):
         figure = Figure("percent", *match.span())
@@ -357,7 +385,7 @@ def read_figures(text: str) -> Page:
         [('price', 800.0, 'dollar'), ('date', nan, '????-03-28'), ('percent', 53.0, '')]
     """
     clean = _WORDED_NUMBER.sub(_worded_digits, text.translate(_TYPOGRAPHY))
-    clean = _LABELS.sub(lambda m: " " * len(m[0]), clean)
+    clean = _without_labels(clean)
     figures = _dates(clean)
     prose = _blank(clean, figures)
     chances = list(_chances(prose))
@@ -367,7 +395,10 @@ def read_figures(text: str) -> Page:
         for m in _COUNT.finditer(rest)
     ]
     rest = _blank(rest, counts)
-    figures += chances + counts + list(_ranges(rest, list(_amounts(rest))))
+    amounts = list(_amounts(rest))
+    figures += chances + counts + list(_ranges(rest, amounts))
+    rest = _blank(rest, amounts)
+    figures += [Figure("unread", *m.span()) for m in _UNREAD.finditer(rest)]
     return Page(text, clean, prose, tuple(sorted(figures, key=lambda f: f.start)))
 
 
@@ -400,12 +431,6 @@ def role_of(page: Page, figure: Figure, used: set[int]) -> str:
     return nearest.lastgroup or ""
 
 
-def is_said_as_past(page: Page, figure: Figure) -> bool:
-    """Say whether the verb next to a price is in the past, as in "the price was $834"."""
-    after = _PAST_AFTER.match(page.prose, figure.end)
-    return bool(after or _PAST_BEFORE.search(page.lead_in(figure)))
-
-
 def is_difference(page: Page, figure: Figure) -> bool:
     """Say whether a price is a change, as in "up $11"."""
     before = _DIFFERENCE_BEFORE.search(page.before(figure))
@@ -420,30 +445,6 @@ def way_of(text: str, *, last: bool = False) -> int:
     match = found[-1 if last else 0]
     way = 1 if match.lastgroup == "up" else -1
     return -way if re.search(r"(?:\bnot|n't|no)\W+(?:\w+\W+)?$", text[: match.start()]) else way
-
-
-def chance_of_range(page: Page, figure: Figure) -> Figure | None:
-    """Return the percentage that the text gives to a range of prices."""
-    near = page.near(figure, "percent", "range")
-    at = near.index(figure)
-    before, after = near[at - 1] if at else None, near[at + 1] if at + 1 < len(near) else None
-    if before and before.kind == "percent":
-        gap = page.prose[before.end : figure.start]
-        lead_in = page.lead_in(before)
-        said = lead_in if re.search(r"(?:\bis|:)\s*$", lead_in) else ""
-        if not _topic_words(said + gap.replace("above", "", 1)):
-            return before
-    if after and after.kind == "percent":
-        gap = page.prose[figure.end : after.start]
-        if re.fullmatch(rf"[\s,(\[]*(?:with|at|as|is|has)?\s*(?:an?|the)?\s*{ABOUT}?\s*", gap) or (
-            re.fullmatch(r"[\s,]*(?:with|has)?\s*(?:a |the )?(?:probability|chance)\s+of\s+", gap)
-        ):
-            return after
-    return None
-
-
-def _topic_words(text: str) -> bool:
-    return bool(WAY.search(text) or re.search(r"regime|volatil", text, re.I))
 
 
 def scopes_of_percentage(page: Page, figure: Figure) -> list[tuple[int, int]]:

@@ -20,6 +20,7 @@ from belief.sources import bundled_symbol
 
 NAME = "forecast_price"
 MAX_LEVELS = 8
+MERGED = 1.15  # regimes whose volatilities are closer than this are not told apart
 HIGHEST_LEVEL = 1e9
 LONGEST_DAY = 40  # characters that an error may repeat
 
@@ -209,10 +210,21 @@ class ForecastTool:
         text = f"{self.fitted.fingerprint} {target}"
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
+    def _volatility_ratio(self) -> float:
+        """How far apart the two most alike regimes are."""
+        volatility = np.array([regime.volatility for regime in belief(self.fitted).regimes])
+        return float((volatility[1:] / volatility[:-1]).min())
+
     def _notes(self) -> list[str]:
-        notes = [f"prices in {self.prices.currency} of {self.prices.as_of}, before any later split"]
+        basis = f"prices in {self.prices.currency} of {self.prices.as_of}, before any later split"
         if not self.prices.splits_known:
-            notes.append("the CSV file lists no splits, so its prices are taken as they stand")
+            basis = "the CSV file lists no splits, so its prices are taken as they stand"
+        notes = [basis]
+        ratio = self._volatility_ratio()
+        if ratio < MERGED:
+            notes.append(
+                f"two regimes differ by only {ratio - 1:.0%} in volatility: read them as one"
+            )
         if not self.fitted.converged:
             notes.append("the fit had not settled when it stopped")
         return notes
@@ -250,7 +262,7 @@ def cents(price: float) -> str:
         >>> cents(822.79), cents(0.5), cents(0.01234)
         ('$822.79', '$0.500', '$0.0123')
     """
-    decimals = 2 if price >= 1.0 else 2 - math.floor(math.log10(price))
+    decimals = 2 if price >= 1.0 else min(2 - math.floor(math.log10(max(price, 1e-12))), 14)
     return f"${price:,.{decimals}f}"
 
 

@@ -15,41 +15,35 @@ from datetime import date
 from typing import Any
 
 from belief_tools.figures import (
+    ABOUT,
     DENIES,
     HEDGE,
     INTERVAL,
     MOVE,
-    NEAR,
-    NEGATED,
     ROLE_NAMES,
     WAY,
     Figure,
     Page,
-    chance_of_range,
     is_about,
     is_difference,
-    is_said_as_past,
     read_figures,
     role_of,
     role_of_date,
     scopes_of_percentage,
     way_of,
 )
+from belief_tools.wording import (
+    Finding,
+    judge_form,
+    judge_moves_and_advice,
+    judge_outlook,
+    judge_subject,
+    judge_tense,
+    judge_times,
+    judge_words,
+)
 
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing in a text that the tool result does not support.
-
-    Attributes:
-        figure: the words in the text.
-        rule: the kind of rule that was broken, such as ``price`` or ``date``.
-        message: one line that a model can act on.
-    """
-
-    figure: str
-    rule: str
-    message: str
+__all__ = ["Finding", "check"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +51,7 @@ class _Belief:
     result: Mapping[str, Any]
     roles: Mapping[str, tuple[float, ...]]
     prob_above: tuple[tuple[float, float], ...]
+    named: tuple[float, ...]  # the prices in the question
     money: str
 
     @property
@@ -70,45 +65,11 @@ _NEARLY_SURE = 0.9  # from here on "will be above $700" is no overstatement
 _DOLLARS = ("USD", "CAD", "AUD", "HKD", "NZD", "SGD")
 _COMPARES = re.compile(r"\b(?:above|below|over|under|exceed\w*|more than|less than)\b", re.I)
 _CHANCE = re.compile(r"\b(?:chances?|probab\w*|odds|(?:un)?likel\w+|confiden\w*|prob|risk)\b", re.I)
-_CERTAIN = re.compile(
-    r"\b(?<!%\s)(?<!percent\s)(?<!\ba\s)(?:certain(?:ly|ty)?|guarantee(?:s|d)?|definitely"
-    r"|surely|undoubtedly|(?:no|without(?: a)?|beyond(?: a)?) doubt|risk-free|for sure|inevitably"
-    r"|bound to|can(?:'|no)t lose)\b",
-    re.I,
-)
-_NOT_SAID = re.compile(
-    r"\b(?:doubl(?:e|es|ed|ing)|tripl(?:e|es|ed|ing)|halv(?:e|es|ed|ing)|(?:highest|lowest|maximum"
-    r"|minimum|peak|record)[\s-](?:\w+\s){0,2}(?:price|value|close|level|high|low)s?)\b",
-    re.I,
-)
-_OUTLOOK = re.compile(
-    r"\b(?P<lead>unlikely|likely|expect\w*|forecast|predict\w*|project\w*|anticipat\w*|set|poised"
-    r"|should|will)\b(?:\s+(?!by\b|than\b|of\b|above\b|below\b)[\w'-]+){0,4}?\s+"
-    r"(?:(?P<up>rise|increase|climb|gain|grow|(?:go|move) up|(?:close|be|end) (?:higher|up))"
-    r"|(?P<down>fall(?!\s+(?:in|within|inside|into|somewhere)\b)|decrease|decline|drop|lose"
-    r"|(?:go|move) down|(?:close|be|end) (?:lower|down)))\b",
-    re.I,
-)
 _SURE = re.compile(r"\b(?:will|won't|shall|going to|cannot|can't)\b(?!.*\blikely\b)", re.I)
+_PRICE_NEXT = re.compile(
+    r"\b(?:at|above|below|over|under|hits?|reach\w*|around|near|price of|target of)\s+$", re.I
+)
 _BOUND = re.compile(r"\b(?:(?P<under>under|below|less than)|over|above|more than)\s+$", re.I)
-_AGO = re.compile(r"\b(?:ago|yesterday|last (?:week|month|quarter|year)(?! of))\b", re.I)
-_NO_MAKER = r"(?![\s-]+(?:maker|giant|company|manufacturer|designer|firm|stock|shares?)\b)"
-_NOT_THE_SHARE = re.compile(
-    rf"\b(?:(?:products?|gpus?|graphics|drivers?|chips?|hardware|software|laptops?)\b{_NO_MAKER}"
-    r"|revenues?\b|sales\b|units?\b|worth of\b|business\b(?! days?)|launch\w*|unveil\w*|releas\w+"
-    r"|(?:sell(?:s|ing)?|sold)\b(?![\s-]+(?:at|for|around|near|off)\b))",
-    re.I,
-)
-_FORESEES = re.compile(r"\b(?:expect|forecast|predict|project|anticipat|will)\w*", re.I)
-_MARKUP = re.compile(
-    r"</?[a-z_][\w-]*>|<\|.*?\|>|\[/?INST\]|```|[{}]"
-    r"|\b(?:interval_\d+|prob_up|prob_above|last_close|as_of|forecast_id|transition_matrix)\b",
-    re.I,
-)
-_ENDS_WELL = re.compile(
-    r"(?:[.!?][\"')\]*\u201d\u2019]*|[\d%$€£][\"')\]*\u201d\u2019]*|\b(?:dollars|percent|USD))$",
-    re.I,
-)
 _ASKS_NO_PRICE = re.compile(r"\b(?:chances?|probab\w*|odds|likel\w+|regime|volatil\w*)\b", re.I)
 
 
@@ -117,9 +78,9 @@ def _believe(result: Mapping[str, Any], question: str) -> _Belief:
     (low50, high50), (low90, high90) = result["interval_50"], result["interval_90"]
     asked = [(float(p["level"]), float(p["probability"])) for p in result.get("prob_above") or ()]
     tails = [(low90, 0.95), (low50, 0.75), (median, 0.5), (high50, 0.25), (high90, 0.05)]
-    in_question = [f for f in read_figures(question).figures if f.kind in ("price", "range")]
     levels = [level for level, _ in asked]
-    levels += [end.value for figure in in_question for end in figure.ends()]
+    in_question = [f for f in read_figures(question).figures if f.kind in ("price", "range")]
+    named = tuple(end.value for figure in in_question for end in figure.ends())
     ends = (low50, low90, high50, high90)
     roles = {
         "last": (last,),
@@ -132,7 +93,7 @@ def _believe(result: Mapping[str, Any], question: str) -> _Belief:
         "": (median, last, *ends),
     }
     known = ((last, float(result["prob_up"])), *asked, *tails)
-    return _Belief(result, roles, known, _money_line(result))
+    return _Belief(result, roles, known, named, _money_line(result))
 
 
 def _money_line(result: Mapping[str, Any]) -> str:
@@ -143,6 +104,13 @@ def _money_line(result: Mapping[str, Any]) -> str:
         f"median {sign}{result['median']:,.{digits}f}, 90 % interval {sign}{low:,.{digits}f} to "
         f"{sign}{high:,.{digits}f}, last close {sign}{result['last_close']:,.2f}"
     )
+
+
+def _judge_unread(page: Page) -> Iterator[Finding]:
+    for figure in page.figures:
+        if figure.kind == "unread":
+            words = page.words(figure)
+            yield Finding(words, "number", f"the text says '{words}'; write numbers as 1,044.20")
 
 
 def _judge_prices(page: Page, belief: _Belief) -> Iterator[Finding]:
@@ -179,14 +147,25 @@ def _price_problem(
     if is_difference(page, figure):
         return _difference_problem(page, figure, belief)
     role = role_of(page, figure, used)
+    if role == "level" and _is_only_named(page, figure, belief):
+        return None
     if not any(figure.is_near(value) for value in belief.roles[role]):
         name = f" as {ROLE_NAMES[role]}" if role in ROLE_NAMES else ""
         return "price", f"{name}; the tool result has no such price ({belief.money})"
     return _level_problem(page, figure, belief) if role == "level" else None
 
 
+def _is_only_named(page: Page, figure: Figure, belief: _Belief) -> bool:
+    """Say whether the text says no more of a level than that the question names it."""
+    said = re.match(r"\s*(?:was|were)\s+(?:asked|named|mentioned)\b", page.prose[figure.end :])
+    foreseen = _SURE.search(page.lead_in(figure))
+    return bool(said and not foreseen and any(figure.is_near(value) for value in belief.named))
+
+
 def _is_plain_count(page: Page, figure: Figure, belief: _Belief) -> bool:
     small_word = page.words(figure)[:1].isalpha() and figure.value < 100
+    counts_nothing = re.match(r"\s*(?:[.,;!?]|$)", page.prose[figure.end :])
+    small_word = small_word and not (counts_nothing or _PRICE_NEXT.search(page.before(figure)))
     return small_word or figure.value == belief.result["horizon"]
 
 
@@ -203,7 +182,8 @@ def _level_problem(page: Page, figure: Figure, belief: _Belief) -> tuple[str, st
     start, end = page.sentence(figure)
     clause_start, clause_end = page.clause(figure)
     sentence, lead_in = page.prose[start:end], page.lead_in(figure)
-    asked = re.search(r"\b(?:asked|level)\b", page.prose[clause_start:clause_end])
+    asked = re.search(r"\basked\b", page.prose[clause_start:clause_end])
+    asked = None if _SURE.search(lead_in) else asked
     ways, above = list(WAY.finditer(lead_in)), _probability_above(figure, belief)
     if asked or HEDGE.search(sentence) or "%" in sentence or not ways or above is None:
         return None
@@ -217,12 +197,36 @@ def _probability_above(figure: Figure, belief: _Belief) -> float | None:
     return next((chance for level, chance in belief.prob_above if figure.is_near(level)), None)
 
 
+def _chance_of_range(page: Page, figure: Figure) -> Figure | None:
+    """Return the percentage that the text gives to a range of prices."""
+    near = page.near(figure, "percent", "range")
+    at = near.index(figure)
+    before, after = near[at - 1] if at else None, near[at + 1] if at + 1 < len(near) else None
+    if before and before.kind == "percent":
+        gap = page.prose[before.end : figure.start]
+        lead_in = page.lead_in(before)
+        said = lead_in if re.search(r"(?:\bis|:)\s*$", lead_in) else ""
+        if not _topic_words(said + gap.replace("above", "", 1)):
+            return before
+    if after and after.kind == "percent":
+        gap = page.prose[figure.end : after.start]
+        if re.fullmatch(rf"[\s,(\[]*(?:with|at|as|is|has)?\s*(?:an?|the)?\s*{ABOUT}?\s*", gap) or (
+            re.fullmatch(r"[\s,]*(?:with|has)?\s*(?:a |the )?(?:probability|chance)\s+of\s+", gap)
+        ):
+            return after
+    return None
+
+
+def _topic_words(text: str) -> bool:
+    return bool(WAY.search(text) or re.search(r"regime|volatil", text, re.I))
+
+
 def _range_problem(page: Page, figure: Figure, belief: _Belief) -> tuple[str, str] | None:
     result, lead_in = belief.result, page.lead_in(figure)
     if re.search(r"\bfrom\b[^,;\d]*$", lead_in) and MOVE.search(lead_in):
         good = figure.spans(result["last_close"], result["median"])
         return None if good else ("price", f" as a move; the tool result has {belief.money}")
-    chance = chance_of_range(page, figure)
+    chance = _chance_of_range(page, figure)
     fits = [percent for percent in (50, 90) if figure.spans(*result[f"interval_{percent}"])]
     if fits and (chance is None or any(chance.is_near(percent) for percent in fits)):
         return None
@@ -233,7 +237,7 @@ def _range_problem(page: Page, figure: Figure, belief: _Belief) -> tuple[str, st
 
 
 def _judge_percentages(page: Page, belief: _Belief) -> Iterator[Finding]:
-    taken = {chance_of_range(page, f) for f in page.figures if f.kind == "range"}
+    taken = {_chance_of_range(page, f) for f in page.figures if f.kind == "range"}
     for figure in page.figures:
         if figure.kind != "percent" or figure in taken:
             continue
@@ -365,77 +369,6 @@ def _judge_counts(page: Page, belief: _Belief) -> Iterator[Finding]:
             yield Finding(words, "count", f"the text says {words}; {horizon}")
 
 
-def _judge_words(page: Page) -> Iterator[Finding]:
-    for match in _CERTAIN.finditer(page.prose):
-        if not NEGATED.search(page.prose, max(0, match.start() - 2 * NEAR), match.start()):
-            yield Finding(match[0], "certainty", f"no forecast is sure; leave out '{match[0]}'")
-    for match in _NOT_SAID.finditer(page.prose):
-        yield Finding(match[0], "price", f"the tool result says nothing about '{match[0]}'")
-    for match in _NOT_THE_SHARE.finditer(page.prose):
-        figure = Figure("words", *match.span())
-        foreseen = _FORESEES.search(page.prose, *page.sentence(figure))
-        if foreseen or page.near(figure, "price", "range"):
-            yield Finding(match[0], "subject", f"the price is a share's; leave out '{match[0]}'")
-            break
-
-
-def _judge_tense(page: Page, belief: _Belief) -> Iterator[Finding]:
-    """The last close is past; any other price of the result is not."""
-    for figure in page.figures:
-        if figure.kind not in ("price", "range") or _is_last_close(page, figure, belief):
-            continue
-        lead_in = page.lead_in(figure)
-        past = is_said_as_past(page, figure)
-        if not past and _AGO.search(page.prose, *page.sentence(figure)):
-            others = page.near(figure, "price")
-            past = not any(_is_last_close(page, other, belief) for other in others)
-        if past and not HEDGE.search(lead_in):
-            words, target = page.words(figure), belief.result["target"]
-            yield Finding(words, "tense", f"the text says {words} as past; {target} is to come")
-
-
-def _is_last_close(page: Page, figure: Figure, belief: _Belief) -> bool:
-    """Say whether a price can be the last close, and is not said of the target."""
-    start, end = page.clause(figure)
-    target, as_of = str(belief.result["target"]), str(belief.result["as_of"])
-    dates = [f for f in page.figures if f.kind == "date" and start <= f.start < end]
-    if any(said.is_day(target) and not said.is_day(as_of) for said in dates):
-        return False
-    return all(price.is_near(belief.result["last_close"]) for price in figure.ends())
-
-
-def _judge_outlook(page: Page, belief: _Belief) -> Iterator[Finding]:
-    up, change = float(belief.result["prob_up"]), belief.change
-    for match in _OUTLOOK.finditer(page.prose):
-        figure = Figure("words", *match.span())
-        lead_in = page.lead_in(figure)
-        if HEDGE.search(lead_in) or re.search(r"(?:%|percent|as|equally)\s*$", lead_in, re.I):
-            continue
-        negated = NEGATED.search(lead_in) or re.search(r"\bless\s*$", lead_in, re.I)
-        negated = negated or re.search(r"\bnot\b|unlikely", match[0], re.I)
-        way = (1 if match["up"] else -1) * (-1 if negated else 1)
-        if way * (up - 0.5) <= 0 or way * change <= 0:
-            yield Finding(
-                match[0],
-                "direction",
-                f"the text says '{match[0]}'; the chance of a rise is {up:.0%} and the median is "
-                f"{change:+.1%} from the last close",
-            )
-
-
-def _judge_form(text: str) -> Iterator[Finding]:
-    if not text.strip():
-        yield Finding("", "empty", "the text is empty; answer with the tool result's summary")
-        return
-    for match in _MARKUP.finditer(text):
-        yield Finding(match[0], "markup", f"the text shows '{match[0]}'; answer in plain sentences")
-        break
-    last = text.strip().splitlines()[-1].strip().rstrip("*_`")
-    labelled = re.match(r"[-*•|]|[\w ]+:", last) and re.search(r"[\w|]$", last)
-    if not (_ENDS_WELL.search(last) or labelled) or text.count("(") > text.count(")"):
-        yield Finding(last[-40:], "cut", "the text stops in mid-sentence; end it with a full stop")
-
-
 def _judge_completeness(page: Page, belief: _Belief, question: str) -> Iterator[Finding]:
     if _ASKS_NO_PRICE.search(question) and not re.search(r"\bprice\b|how much", question, re.I):
         return
@@ -480,7 +413,7 @@ def check(text: str, result: Mapping[str, Any], *, question: str = "") -> tuple[
     too_long = (Finding("", "long", "the text is too long; answer in a few sentences"),)
     if len(text) > _LONGEST:
         return too_long
-    form = tuple(_judge_form(text))
+    form = tuple(judge_form(text))
     if not text.strip():
         return form
     page = read_figures(text)
@@ -489,12 +422,16 @@ def check(text: str, result: Mapping[str, Any], *, question: str = "") -> tuple[
     belief = _believe(result, question)
     return (
         *form,
+        *_judge_unread(page),
         *_judge_prices(page, belief),
         *_judge_percentages(page, belief),
         *_judge_dates(page, belief),
         *_judge_counts(page, belief),
-        *_judge_words(page),
-        *_judge_outlook(page, belief),
-        *_judge_tense(page, belief),
+        *judge_words(page),
+        *judge_subject(page, result),
+        *judge_times(page, result, question),
+        *judge_moves_and_advice(page),
+        *judge_outlook(page, result),
+        *judge_tense(page, result),
         *_judge_completeness(page, belief, question),
     )

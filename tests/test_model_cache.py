@@ -1,4 +1,5 @@
 import dataclasses
+import hashlib
 import json
 
 import numpy as np
@@ -33,18 +34,23 @@ def entries(folder):
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
+def sealed(text):
+    """A record as the cache keeps it: its SHA-256, a line break, itself."""
+    return hashlib.sha256(text.encode()).hexdigest() + "\n" + text
+
+
 def test_the_first_fit_is_written_once_under_its_fingerprint(folder, prices, fresh):
     assert cached_fit(MODEL, prices).to_json() == fresh
     (path,) = entries(folder)
     assert path.name == f"{fit_fingerprint(MODEL, prices)}.json"
-    assert path.read_text(encoding="utf-8") == fresh
+    assert path.read_text(encoding="utf-8") == sealed(fresh)
 
 
 def test_the_second_fit_is_read_from_the_file(folder, prices, fresh):
     cached_fit(MODEL, prices)
     (path,) = entries(folder)
     record = json.loads(fresh) | {"n_iter": 987_654}
-    path.write_text(json.dumps(record), encoding="utf-8")
+    path.write_text(sealed(json.dumps(record)), encoding="utf-8")
     before = path.stat()
     assert cached_fit(MODEL, prices).n_iter == 987_654
     after = path.stat()
@@ -68,7 +74,8 @@ def spoil(text, how):
         "not a record": "[1, 2, 3]",
         "without parameters": json.dumps({k: v for k, v in record.items() if k != "parameters"}),
         "parameters not a mapping": json.dumps(record | {"parameters": [1.0]}),
-        "of other prices": json.dumps(record | {"fingerprint": "0" * 64, "n_iter": 987_654}),
+        "of other prices": sealed(json.dumps(record | {"fingerprint": "0" * 64})),
+        "with another number": sealed(text).replace(str(record["n_iter"]), "987654"),
     }[how].encode()
 
 
@@ -82,6 +89,7 @@ def spoil(text, how):
         "without parameters",
         "parameters not a mapping",
         "of other prices",
+        "with another number",
     ],
 )
 def test_a_spoilt_entry_is_fitted_again_and_mended(folder, prices, fresh, how):
@@ -89,7 +97,7 @@ def test_a_spoilt_entry_is_fitted_again_and_mended(folder, prices, fresh, how):
     path = folder / "fits" / f"{fit_fingerprint(MODEL, prices)}.json"
     path.write_bytes(spoil(fresh, how))
     assert cached_fit(MODEL, prices).to_json() == fresh
-    assert path.read_text(encoding="utf-8") == fresh
+    assert path.read_text(encoding="utf-8") == sealed(fresh)
     assert entries(folder) == [path]
 
 

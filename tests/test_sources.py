@@ -396,8 +396,7 @@ def test_a_column_of_splits_without_any_says_that_there_were_none(tmp_path):
 )
 @pytest.mark.parametrize("column", ["Open", "High", "Low", "Close", "Volume"])
 def test_a_cell_that_is_no_number_is_refused_by_line_column_and_value(tmp_path, column, text):
-    if column == "Volume" and not text:
-        pytest.skip("an empty volume is 0")
+    text = "none" if column == "Volume" and not text else text  # an empty volume is 0
     quoted = f'"{text}"' if "," in text else text
     lines = with_cell(2, column, "CELL")
     path = write(tmp_path, [line.replace("CELL", quoted) for line in lines])

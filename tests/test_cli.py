@@ -240,8 +240,9 @@ def test_make_ask_takes_the_question_as_it_stands(tmp_path):
         (tmp_path / name).write_bytes((root / name).read_bytes())
     (tmp_path / ".venv" / ".installed").touch()
     question = 'Above $150, $(shell touch pwned) or `touch pwned` "quoted"?'
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     finished = subprocess.run(
-        ["make", "ask", f"Q={question}"], cwd=tmp_path, capture_output=True, text=True
+        ["make", "ask", f"Q={question}"], cwd=tmp_path, capture_output=True, text=True, env=outside
     )
     assert finished.stdout == question, finished.stderr
     assert not (tmp_path / "pwned").exists()

@@ -3,6 +3,7 @@
 import datetime
 import io
 import json
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -141,6 +142,8 @@ def now(
 
 def main() -> None:
     """Run a command; an error a user can cause is one line on stderr and an exit code."""
+    # Nothing here needs threads of BLAS, and one may take the Ctrl-C that `local_model` holds.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -188,8 +191,6 @@ def _today() -> "np.datetime64":
 
 def _connect() -> "Endpoint":
     """The language model of the environment, else the local one."""
-    import os
-
     from belief_tools.llm import endpoint_from_environment
     from belief_tools.local_model import local_endpoint
 

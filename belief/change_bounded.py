@@ -62,7 +62,7 @@ def change_bounded(counts: Array, *, bound: float, prior: Array) -> TransitionPa
         >>> moves = np.array([[[9.0, 1.0], [1.0, 1.0]], [[6.0, 4.0], [1.0, 1.0]]])
         >>> path = change_bounded(moves, bound=0.1, prior=np.full((2, 2), 1e-9))
         >>> path.transmat[:, 0].round(3).tolist()
-        [[0.813, 0.187], [0.713, 0.287]]
+        [[0.815, 0.185], [0.715, 0.285]]
     """
     _check(bound, prior)
     share = prior / len(counts)
@@ -235,7 +235,9 @@ def _follow(counts, path, bound):  # type: ignore[no-untyped-def]
         for attempt in range(NEWTON_STEPS):
             slope, bend = _derivatives(counts, path, slack, weight)
             curved = weight if attempt else before
-            step, change = _newton_step(slope, bend, curved / slack[0] ** 2 + curved / slack[1] ** 2)
+            step, change = _newton_step(
+                slope, bend, curved / slack[0] ** 2 + curved / slack[1] ** 2
+            )
             gain = (slope * step).sum()
             if attempt and gain <= 0.3 * weight:
                 break
@@ -398,7 +400,7 @@ def _effective_size(transmat, visits, bound):  # type: ignore[no-untyped-def]
                 seen += visits[b - age, i]
                 aged += age * visits[b - age, i]
                 if seen > 0.0:
-                    bias = (bound * aged / seen) ** 2
+                    bias = (bound * aged / seen) ** 2 if aged > 0.0 else 0.0
                     size[b, i] = max(size[b, i], variance / (variance / seen + bias))
                     if bias * size[b, i] > variance:
                         break

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from belief.drift import Drift
 from belief.fitted_model import FittedModel
-from belief.posterior import REGIME_NAMES, Belief, Regime
+from belief.forecast import normal_mixture_quantiles
+from belief.posterior import REGIME_NAMES, Belief, regimes_in_force
 
 if TYPE_CHECKING:
     from belief.hmm import Filtered
@@ -59,23 +61,11 @@ def hold_belief(fitted: FittedModel) -> Belief:
     volatility = annualised_volatility(parameters["scale"], float(parameters["dof"]))
     now = parameters["transmat"][-1]
     ahead = parameters["filtered"] @ now
-    regimes = tuple(
-        Regime(*row)
-        for row in zip(
-            REGIME_NAMES[len(volatility)],
-            parameters["filtered"].tolist(),
-            parameters["predicted"].tolist(),
-            volatility.tolist(),
-            (1.0 / (1.0 - np.diag(now))).tolist(),
-            parameters["effective_moves"].tolist(),
-            strict=True,
-        )
-    )
     return Belief(
         symbol=fitted.symbol,
         model=fitted.model,
         as_of=fitted.trained_through,
-        regimes=regimes,
+        regimes=regimes_in_force(REGIME_NAMES[len(volatility)], parameters, volatility),
         transition_matrix=now,
         static_transition_matrix=parameters["static_transmat"],
         volatility=float(np.sqrt(ahead @ volatility**2)),
@@ -84,7 +74,7 @@ def hold_belief(fitted: FittedModel) -> Belief:
     )
 
 
-def filtered_states(fitted: FittedModel, log_return: Array) -> "Filtered":
+def states_over_time(fitted: FittedModel, log_return: Array) -> Array:
     """Run the filter again over the returns a model was fitted to.
 
     The parameters were estimated from all of these returns: row t is how today's model reads the
@@ -95,7 +85,7 @@ def filtered_states(fitted: FittedModel, log_return: Array) -> "Filtered":
         log_return: (N,) the natural-log returns it was fitted to.
 
     Returns:
-        `Filtered`; the last rows are the model's own `filtered` and `predicted`.
+        (N, K) filtered probabilities; the last row is the model's own.
 
     Raises:
         ValueError: there are more or fewer returns than the model was fitted to.
@@ -112,7 +102,7 @@ def filtered_states(fitted: FittedModel, log_return: Array) -> "Filtered":
         scale=values["scale"],
         dof=float(values["dof"]),
     )
-    return forward(log_return, parameters)
+    return forward(log_return, parameters).filtered
 
 
 def annualised_volatility(scale: Array, dof: float) -> Array:
@@ -126,6 +116,27 @@ def annualised_volatility(scale: Array, dof: float) -> Array:
         (K,) square roots of 252 times the daily variance.
     """
     return np.asarray(scale * math.sqrt(dof / (dof - 2.0) * SESSIONS_PER_YEAR))
+
+
+def forecast_quantiles(
+    fitted: FittedModel, horizons: Sequence[int], drift: Drift, rng: np.random.Generator
+) -> Array:
+    """Quantiles of the log return to each horizon.
+
+    Args:
+        fitted: its parameters are those of `model_parameters`.
+        horizons: sessions ahead, increasing.
+        drift: of the log price, per session; the doubt about it is the same for all sessions.
+        rng: draws for a shorter horizon are a prefix of those for a longer one.
+
+    Returns:
+        (len(horizons), Q) natural-log returns at `NORMAL_SCORES`, each row increasing.
+    """
+    rows = [
+        normal_mixture_quantiles(horizon * drift.mean, scale, common_sd=horizon * drift.sd)
+        for horizon, scale in zip(horizons, simulate_scales(fitted, horizons, rng), strict=True)
+    ]
+    return np.array(rows)
 
 
 def simulate_scales(
@@ -212,21 +223,27 @@ def transmat_path(parameters: Parameters, n_sessions: int) -> Array:
     return np.asarray(parameters.transmat[np.append(block, len(parameters.transmat) - 1)])
 
 
-def forward(log_return: Array, parameters: Parameters) -> "Filtered":
-    """Filter returns with the parameters that were fitted to them.
+def forward(
+    log_return: Array, parameters: Parameters, *, n_fitted: int | None = None
+) -> "Filtered":
+    """Filter returns with the parameters that were fitted to the first of them.
 
     Args:
         log_return: (N,) natural-log returns, oldest first.
-        parameters: fitted to these returns.
+        parameters: fitted to the first `n_fitted` returns; for those after them the last matrix
+            stays in force.
+        n_fitted: all of them, if not given.
 
     Returns:
-        `Filtered` with N rows.
+        `Filtered` with N rows; those after `n_fitted` are forecasts: nothing was fitted to them.
     """
     from belief.hmm import forward_filter
 
+    path = transmat_path(parameters, len(log_return) if n_fitted is None else n_fitted)
+    beyond = np.repeat(path[-1:], len(log_return) - len(path), axis=0)
     return forward_filter(
         parameters.startprob,
-        transmat_path(parameters, len(log_return)),
+        np.concatenate([path, beyond]),
         emission_logpdf(log_return, parameters.loc, parameters.scale, parameters.dof),
     )
 

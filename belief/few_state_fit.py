@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from belief.change_bounded import change_bounded
 from belief.errors import FitError
 from belief.few_state import (
     BLOCK_LENGTH,
@@ -32,7 +31,7 @@ from belief.few_state import (
     transmat_path,
 )
 from belief.market import block_conditions, market_conditions, similarity
-from belief.observations import MIN_SESSIONS
+from belief.observations import check_returns
 from belief.transitions import TransitionPath, static, weighted_memory
 
 if TYPE_CHECKING:
@@ -42,10 +41,10 @@ Array = npt.NDArray[np.float64]
 
 N_STATES = 3
 # Chosen on sessions before 2013 by benchmarks/choose_few_state.py, then frozen.
-BOUND = 1e-4
+BOUND = 3e-5
 HALF_LIFE = 250.0
 PRIOR_MOVES = 10.0
-BANDWIDTH = math.inf
+BANDWIDTH = 2.0
 # Prior of the likelihood: one imagined move along every arrow, and each state's variance tied to
 # the pooled one with the weight of two sessions, so that no state collapses onto a single session.
 PRIOR_ARROW = 1.0
@@ -93,7 +92,9 @@ def fit_static(log_return: Array, *, n_states: int = N_STATES) -> Fit:
     Raises:
         FitError: too few returns, returns that do not vary, or no start kept every state alive.
     """
-    _check(log_return, n_states)
+    if not 2 <= n_states <= 5:
+        raise FitError(f"{n_states} states were asked for; the few-state model has 2 to 5")
+    check_returns(log_return)
     begun = [
         _climb(log_return, start, _one_matrix, SHORT_RUN, MIN_OCCUPANCY)
         for start in _starts(log_return, n_states)
@@ -126,6 +127,8 @@ def fit_change_bounded(log_return: Array, static_fit: Fit, *, bound: float = BOU
     Raises:
         ValueError: the bound is negative.
     """
+    from belief.change_bounded import change_bounded
+
     n_states = len(static_fit.parameters.scale)
     estimate = partial(
         change_bounded,
@@ -198,8 +201,8 @@ def model_parameters(fit: Fit, static_fit: Fit, log_return: Array) -> dict[str, 
 
     Returns:
         startprob (K,), transmat (B, K, K), loc, scale (K,), dof, static_transmat (K, K),
-        transition_counts (K, K) and effective_moves (K,) of the block in force, and the
-        distribution of the state at the last session: filtered (K,), predicted (K,).
+        transition_counts (K, K), effective_moves (K,) and from_prior (K,), 0 or 1, of the block in
+        force, and the distribution of the state at the last session: filtered (K,), predicted (K,).
     """
     chosen = fit.parameters
     states = forward(log_return, chosen)
@@ -212,20 +215,10 @@ def model_parameters(fit: Fit, static_fit: Fit, log_return: Array) -> dict[str, 
         "static_transmat": static_fit.parameters.transmat[0],
         "transition_counts": fit.transitions.counts[-1],
         "effective_moves": fit.transitions.effective_size[-1],
+        "from_prior": fit.transitions.from_prior[-1].astype(np.float64),
         "filtered": states.filtered[-1].copy(),
         "predicted": states.predicted[-1].copy(),
     }
-
-
-def _check(log_return: Array, n_states: int) -> None:
-    if not 2 <= n_states <= 5:
-        raise FitError(f"{n_states} states were asked for; the few-state model has 2 to 5")
-    if len(log_return) < MIN_SESSIONS:
-        raise FitError(
-            f"{len(log_return)} returns are too few to fit; at least {MIN_SESSIONS} are needed"
-        )
-    if np.mean(log_return == np.median(log_return)) > 0.5:
-        raise FitError("more than half of the returns are equal; these prices do not move")
 
 
 def _starts(log_return: Array, n_states: int) -> Iterator[Parameters]:
@@ -292,9 +285,7 @@ def _climb(
             return None
         objective.append(posterior.log_likelihood + _log_prior(log_return, parameters))
         path = estimate(posterior.transitions)
-        parameters = replace(
-            _maximise(log_return, posterior, parameters), transmat=path.transmat
-        )
+        parameters = replace(_maximise(log_return, posterior, parameters), transmat=path.transmat)
         converged = len(objective) > 1 and objective[-1] - objective[-2] < TOLERANCE
         if converged:
             break

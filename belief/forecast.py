@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from statistics import NormalDist
 
 import numpy as np
@@ -13,6 +14,9 @@ Array = npt.NDArray[np.float64]
 # that straight lines between the points, and beyond the last ones, lose nothing anyone can see.
 NORMAL_SCORES = np.linspace(-4.5, 4.5, 361)
 NORMAL = NormalDist()
+# Draws reach this normal score; beyond it, where a dozen decide, the tail is a power law.
+TAIL_SCORE = 3.0
+SMOOTHING = 0.1  # width of the average over draws, in normal scores
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +131,52 @@ def normal_mixture_quantiles(location: float, scale: Array, *, common_sd: float)
     score = np.array([-NORMAL.inv_cdf(max(chance, 1e-300)) for chance in beyond.tolist()])
     upper = np.interp(NORMAL_SCORES[len(NORMAL_SCORES) // 2 :], score, distance)
     return location + np.concatenate([-upper[:0:-1], upper])
+
+
+def quantiles_of_draws(draws: Array) -> Array:
+    """Quantiles of a distribution that is known from draws, smooth and with tails.
+
+    The sorted draws, as a function of the normal score of their rank, are averaged with normal
+    weights of width `SMOOTHING`. Beyond `TAIL_SCORE` the distance from the median grows as a power
+    of the tail's probability; its exponent is the mean log distance of the draws there (Hill).
+
+    Args:
+        draws: (n,) independent draws, at least 2,000, of a continuous distribution.
+
+    Returns:
+        (Q,) quantiles at `NORMAL_SCORES`, increasing.
+
+    Source:
+        Hill (1975) for the exponent, Weissman (1978) for the quantiles beyond the draws.
+    """
+    ordered, score = np.sort(draws), _rank_scores(len(draws))
+    node, weight = np.polynomial.hermite_e.hermegauss(9)
+    body = np.abs(NORMAL_SCORES) <= TAIL_SCORE + 1e-9
+    at = NORMAL_SCORES[body, None] + SMOOTHING * node
+    middle = np.interp(at, score, ordered) @ (weight / weight.sum())
+    quantiles = np.empty(len(NORMAL_SCORES))
+    quantiles[body] = middle
+    centre = middle[len(middle) // 2]
+    upper = NORMAL_SCORES > TAIL_SCORE + 1e-9
+    quantiles[upper] = centre + _power_tail(ordered - centre, middle[-1] - centre)
+    lower = _power_tail(centre - ordered[::-1], centre - middle[0])
+    quantiles[upper[::-1]] = centre - lower[::-1]
+    return quantiles
+
+
+@cache
+def _rank_scores(n: int) -> Array:
+    """Normal scores of the ranks of n draws, (n,)."""
+    return np.array([NORMAL.inv_cdf((rank + 0.5) / n) for rank in range(n)])
+
+
+def _power_tail(distance: Array, last: float) -> Array:
+    """Distances at the scores beyond `TAIL_SCORE`, from sorted draws and the distance at it."""
+    beyond = distance[distance > last]
+    exponent = float(np.mean(np.log(beyond / last)))
+    scores = NORMAL_SCORES[NORMAL_SCORES > TAIL_SCORE + 1e-9]
+    tail = np.array([NORMAL.cdf(-score) for score in scores.tolist()])
+    return np.asarray(last * (NORMAL.cdf(-TAIL_SCORE) / tail) ** exponent)
 
 
 def _upper_tail(score: Array) -> Array:

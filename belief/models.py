@@ -2,20 +2,25 @@
 
 import hashlib
 from collections.abc import Sequence
+from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from belief import few_state, few_state_fit
+from belief import chain, few_state, few_state_fit
 from belief.drift import posterior_drift
 from belief.errors import UsageError
 from belief.fitted_model import FittedModel, fingerprint
-from belief.forecast import Forecast, normal_mixture_quantiles
+from belief.forecast import Forecast
 from belief.observations import observe
 from belief.posterior import Belief
 from belief.prices import Prices
 from belief.sessions import horizon_of, last_session_on_or_before, session_after
 
-MODELS = ("few_state", "few_state_static")
+Array = npt.NDArray[np.float64]
+
+MODELS = ("few_state", "few_state_memory", "few_state_static", "chain")
 MAX_HORIZON = 504
 # Chosen on sessions before 2013 by benchmarks/choose_few_state.py, then frozen.
 DRIFT_HALF_LIFE = 125.0
@@ -37,23 +42,46 @@ def fit(model: str, prices: Prices) -> FittedModel:
     """
     name = fit_fingerprint(model, prices)
     observations = observe(prices)
-    returns = observations.log_return
-    static_fit = few_state_fit.fit_static(returns)
-    chosen = static_fit
-    if model == "few_state":
-        chosen = few_state_fit.fit_weighted_memory(returns, static_fit)
+    reached = (_fit_chain if model == "chain" else _fit_few_state)(model, observations.log_return)
     return FittedModel(
         model=model,
         symbol=prices.symbol,
-        parameters=few_state_fit.model_parameters(chosen, static_fit, returns),
-        log_likelihood=chosen.log_likelihood,
-        n_iter=len(chosen.objective),
-        converged=chosen.converged,
+        parameters=reached.parameters,
+        log_likelihood=reached.log_likelihood,
+        n_iter=reached.n_iter,
+        converged=reached.converged,
         trained_from=observations.session[0],
         trained_through=observations.session[-1],
         n_sessions=len(observations),
         fingerprint=name,
     )
+
+
+class _Reached(NamedTuple):
+    """Where a fit ended: the fields of `FittedModel` that the models themselves know."""
+
+    parameters: dict[str, Array]
+    log_likelihood: float
+    n_iter: int
+    converged: bool
+
+
+def _fit_few_state(model: str, log_return: Array) -> _Reached:
+    static_fit = few_state_fit.fit_static(log_return)
+    chosen = static_fit
+    if model == "few_state":
+        chosen = few_state_fit.fit_change_bounded(log_return, static_fit)
+    elif model == "few_state_memory":
+        chosen = few_state_fit.fit_weighted_memory(log_return, static_fit)
+    parameters = few_state_fit.model_parameters(chosen, static_fit, log_return)
+    return _Reached(parameters, chosen.log_likelihood, len(chosen.objective), chosen.converged)
+
+
+def _fit_chain(model: str, log_return: Array) -> _Reached:
+    """Counting the moves takes no iterations, so there is nothing that might not converge."""
+    fitted = chain.fit_chain(log_return)
+    log_likelihood = float(chain.log_predictive(fitted, log_return).sum())
+    return _Reached(chain.model_parameters(fitted, log_return), log_likelihood, 1, converged=True)
 
 
 def fit_fingerprint(model: str, prices: Prices) -> str:
@@ -69,7 +97,30 @@ def fit_fingerprint(model: str, prices: Prices) -> str:
 
 def belief(fitted: FittedModel) -> Belief:
     """Read the belief a fitted model holds at the last session it was fitted to."""
-    return few_state.hold_belief(fitted)
+    held: Belief = _kind(fitted).hold_belief(fitted)
+    return held
+
+
+def states_over_time(fitted: FittedModel, prices: Prices) -> Array:
+    """Weigh the states at every session a model was fitted to by the returns up to it.
+
+    The parameters were estimated from all of these returns: row t is how today's model reads the
+    sessions up to t, not what was believed on that day.
+
+    Args:
+        fitted: trained through the last session of the prices.
+        prices: cut at the as-of session.
+
+    Returns:
+        (N, R) probabilities of the regimes; N sessions, from the second one of the prices.
+
+    Raises:
+        ValueError: model and prices do not belong together.
+    """
+    log_return = observe(prices).log_return
+    _check_trained_through(fitted, prices)
+    states: Array = _kind(fitted).states_over_time(fitted, log_return)
+    return states
 
 
 def target_session(day: np.datetime64, as_of: np.datetime64) -> np.datetime64:
@@ -123,18 +174,15 @@ def forecasts(
         ValueError: the model was trained through another session than the prices end with, or the
             targets are not increasing sessions after it.
     """
-    if fitted.trained_through != prices.as_of:
-        raise ValueError(
-            f"the model knows {fitted.trained_through}, the prices end on {prices.as_of}"
-        )
+    _check_trained_through(fitted, prices)
     horizons = [horizon_of(prices.as_of, target) for target in targets]
     if not horizons or horizons[0] < 1 or (np.diff(horizons) < 1).any():
         raise ValueError(
             f"targets {[str(target) for target in targets]} must be increasing sessions "
             f"after {prices.as_of}"
         )
-    scales = few_state.simulate_scales(fitted, horizons, _generator(fitted))
     drift = posterior_drift(observe(prices).log_return, half_life=DRIFT_HALF_LIFE)
+    quantiles = _kind(fitted).forecast_quantiles(fitted, horizons, drift, _generator(fitted))
     return [
         Forecast(
             symbol=prices.symbol,
@@ -143,12 +191,22 @@ def forecasts(
             target=target,
             horizon=horizon,
             last_close=prices.last_close,
-            log_return_quantile=normal_mixture_quantiles(
-                horizon * drift.mean, scale, common_sd=horizon * drift.sd
-            ),
+            log_return_quantile=row,
         )
-        for target, horizon, scale in zip(targets, horizons, scales, strict=True)
+        for target, horizon, row in zip(targets, horizons, quantiles, strict=True)
     ]
+
+
+def _kind(fitted: FittedModel) -> ModuleType:
+    """The module that says what a fitted model means."""
+    return chain if fitted.model == "chain" else few_state
+
+
+def _check_trained_through(fitted: FittedModel, prices: Prices) -> None:
+    if fitted.trained_through != prices.as_of:
+        raise ValueError(
+            f"the model knows {fitted.trained_through}, the prices end on {prices.as_of}"
+        )
 
 
 def _generator(fitted: FittedModel) -> np.random.Generator:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from belief.errors import FitError
 from belief.prices import Prices
 
 Array = npt.NDArray[np.float64]
@@ -57,3 +58,20 @@ def observe(prices: Prices) -> Observations:
         log_range=np.log(prices.high[1:] / prices.low[1:]),
         intraday=np.log(prices.close[1:] / prices.open[1:]),
     )
+
+
+def check_returns(log_return: Array) -> None:
+    """Refuse returns that no model can be fitted to.
+
+    Args:
+        log_return: (N,) natural-log returns.
+
+    Raises:
+        FitError: they are too few, or more than half of them are equal.
+    """
+    if len(log_return) < MIN_SESSIONS:
+        raise FitError(
+            f"{len(log_return)} returns are too few to fit; at least {MIN_SESSIONS} are needed"
+        )
+    if np.mean(log_return == np.median(log_return)) > 0.5:
+        raise FitError("more than half of the returns are equal; these prices do not move")

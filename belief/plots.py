@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from belief.few_state import BLOCK_LENGTH, filtered_states, hold_belief
+from belief import models
+from belief.few_state import BLOCK_LENGTH
 from belief.fitted_model import FittedModel
 from belief.forecast import Forecast
 from belief.observations import observe
@@ -32,6 +33,10 @@ REGIME_COLOURS: Final = {
     "normal": "#009E73",
     "turbulent": "#E69F00",
     "crisis": "#D55E00",
+    # the observed chain's
+    "small move": "#56B4E9",
+    "medium move": "#009E73",
+    "large move": "#E69F00",
 }
 INK: Final = "#000000"
 FORECAST_COLOUR: Final = "#0072B2"
@@ -194,13 +199,13 @@ def belief_figure(
         raise ValueError(
             f"the model knows {fitted.trained_through}, the prices end on {prices.as_of}"
         )
-    observations, belief = observe(prices), hold_belief(fitted)
-    filtered = filtered_states(fitted, observations.log_return).filtered
+    session, belief = observe(prices).session, models.belief(fitted)
+    filtered = models.states_over_time(fitted, prices)
     figure = Figure(figsize=(9.0, 11.5), layout=ConstrainedLayoutEngine(h_pad=0.12))
     fan, regimes, staying = figure.subplots(3, 1)
     fan_chart(fan, prices, forecasts)
-    belief_over_time(regimes, belief, observations.session[-n_sessions:], filtered[-n_sessions:])
-    staying_over_time(staying, belief, observations.session, fitted.parameters["transmat"])
+    belief_over_time(regimes, belief, session[-n_sessions:], filtered[-n_sessions:])
+    staying_over_time(staying, belief, session, fitted.parameters["transmat"])
     return figure
 
 

@@ -1,6 +1,7 @@
 """Belief: what the model holds to be true at the close of one session. A plain value."""
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,9 +27,11 @@ class Regime:
         name: relative to the symbol's own history.
         probability: that the market is in it at as_of.
         before: the same before the last session was seen.
-        volatility: annualised standard deviation of log returns inside it (0.45 is 45 %).
+        volatility: annualised standard deviation of log returns inside it (0.45 is 45 %); of a bin
+            of the observed chain, of the session after one in it.
         remaining_sessions: expected sessions until it is left, if the market is in it.
         effective_moves: how many moves out of it the estimate of its row rests on.
+        from_prior: these are too few, and its row is that of the static fit.
     """
 
     name: str
@@ -37,11 +40,36 @@ class Regime:
     volatility: float
     remaining_sessions: float
     effective_moves: float
+    from_prior: bool
+
+
+def regimes_in_force(
+    names: Sequence[str], parameters: Mapping[str, Array], volatility: Array
+) -> tuple[Regime, ...]:
+    """Describe the states of a fit as regimes.
+
+    Args:
+        names: (R,) quietest first.
+        parameters: of a `FittedModel`: filtered, predicted, effective_moves and from_prior (R,)
+            each, and transmat (B, R, R), of which the last is in force.
+        volatility: (R,) annualised.
+    """
+    rows = zip(
+        names,
+        parameters["filtered"].tolist(),
+        parameters["predicted"].tolist(),
+        volatility.tolist(),
+        (1.0 / (1.0 - np.diag(parameters["transmat"][-1]))).tolist(),
+        parameters["effective_moves"].tolist(),
+        (parameters["from_prior"] > 0.0).tolist(),
+        strict=True,
+    )
+    return tuple(Regime(*row) for row in rows)
 
 
 @dataclass(frozen=True, eq=False)
 class Belief:
-    """The filtered distribution over hidden volatility states at as_of, and what it adds up to.
+    """The filtered distribution over the states at as_of, and what it adds up to.
 
     Attributes:
         symbol: whose price.
@@ -74,7 +102,7 @@ class Belief:
     @property
     def entropy(self) -> float:
         """How undecided the belief is, nats: 0 is certain, log(R) is no idea."""
-        return -sum(r.probability * math.log(r.probability) for r in self.regimes if r.probability)
+        return sum(-r.probability * math.log(r.probability) for r in self.regimes if r.probability)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; dates as ISO text."""

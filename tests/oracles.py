@@ -121,3 +121,57 @@ def mixture_quantile(probability, location, scale):
 
     reach = 40.0 * np.max(scale)
     return brentq(excess, location - reach, location + reach, xtol=1e-13)
+
+
+def solve_path(counts, *, bound):
+    """Most likely path of one row under a bound on its change, by an interior-point cone solver.
+
+    Returns its log-likelihood and its multipliers, (B - 1, K): how hard each bound is leant on,
+    upwards less downwards. The solver warns where it is not sure of its answer, and a warning is
+    an error in these tests.
+    """
+    import cvxpy as cp
+
+    # the solver's tolerances are meant for numbers near 1
+    unit = counts.sum() / len(counts)
+    path = cp.Variable(counts.shape)
+    change = path[1:] - path[:-1]
+    rules = [cp.sum(path, axis=1) == 1, change <= bound, change >= -bound]
+    likelihood = cp.sum(cp.multiply(counts / unit, cp.log(path)))
+    problem = cp.Problem(cp.Maximize(likelihood), rules)
+    near = {"tol_gap_abs": 3e-11, "tol_gap_rel": 3e-11, "tol_feas": 3e-11}
+    problem.solve(solver=cp.CLARABEL, max_step_fraction=0.8, **near)
+    assert problem.status == "optimal"
+    up, down = (np.maximum(rule.dual_value, 0.0) for rule in rules[1:])
+    return unit * problem.value, unit * (up - down)
+
+
+def likelihood_ceiling(counts, pull, *, bound):
+    """A log-likelihood that no path of one row can exceed, from multipliers of any origin.
+
+    With a price on every change, the blocks part: each maximises counts . log x - slope . x over
+    the distributions x on its own, and what is paid back for keeping the bound comes on top. Good
+    multipliers make a low ceiling, no multipliers make a wrong one.
+    """
+    slope = np.zeros(counts.shape)
+    slope[1:] += pull
+    slope[:-1] -= pull
+    low, high = (counts - slope).max(axis=1), counts.sum(axis=1) - slope.min(axis=1)
+    for _ in range(100):
+        middle = 0.5 * (low + high)
+        short = (counts / (middle[:, None] + slope)).sum(axis=1) > 1.0
+        low, high = np.where(short, middle, low), np.where(short, high, middle)
+    best = counts * np.log(counts / (high[:, None] + slope)) - counts
+    return best.sum() + high.sum() + bound * np.abs(pull).sum()
+
+
+def pull_of(counts, path):
+    """The multipliers under which every block of a path would be at its maximum but the last.
+
+    If the last is at its maximum too and only bounds that are met are leant on, the path is the
+    most likely one; if not, the ceiling is high above it.
+    """
+    slope = counts / path - counts.sum(axis=1, keepdims=True)
+    pull = -np.cumsum(slope, axis=0)[:-1]
+    # what pulls on all outcomes of a block alike moves nothing
+    return pull - np.median(pull, axis=1, keepdims=True)

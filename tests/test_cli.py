@@ -161,9 +161,23 @@ def test_the_static_model_says_its_name():
     assert "model few_state_static" in finished.stdout
 
 
+@pytest.mark.parametrize("shape", [[], ["--json"]])
+def test_now_draws_a_picture_beside_the_same_text(tmp_path, shape):
+    path = tmp_path / "belief.png"
+    command = ["now", "--as-of", "2024-03-01", "--model", "few_state_static", *shape]
+    finished = run(*command, "--plot", str(path), DISPLAY="", MPLBACKEND="tkagg")
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout == run(*command).stdout
+    assert finished.stderr == f"the picture is in {path}\n"
+    assert path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size > 50_000
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
+        (["now", "--plot", "belief.docx"], 2, ["belief.docx", ".png"]),
+        (["now", "--plot", "no-such-folder/belief.png"], 2, ["no-such-folder/belief.png"]),
+        (["now", "--plot", "/proc/belief.png"], 1, ["cannot write /proc/belief.png"]),
         (["now", "--symbol", "XYZ"], 4, ["XYZ", "--prices"]),
         (["now", "--as-of", "1998-01-05"], 2, ["1998-01-05", "1999-01-2"]),
         (["now", "--as-of", "2025-02-18"], 2, ["2025-02-18", "2025-02-14"]),

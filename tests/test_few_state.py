@@ -252,7 +252,7 @@ def test_every_block_holds_the_weighted_frequency_of_the_moves_the_fit_expects()
     """A fixed point, but for the first rows that went back to the prior after it was reached."""
     log_return = simulate(6, 600)
     base = fit_static(log_return)
-    fit = fit_weighted_memory(log_return, base, half_life=200.0, prior_moves=30.0)
+    fit = fit_weighted_memory(log_return, base, half_life=200.0, prior_moves=30.0, bandwidth=np.inf)
     chosen = fit.parameters
     emission = oracles.student_logpdf(
         log_return, loc=chosen.loc, scale=chosen.scale, dof=chosen.dof
@@ -286,7 +286,9 @@ def test_matrices_are_laid_along_sessions_with_the_one_in_force_last(memory_fit,
 
 
 def test_a_memory_that_never_fades_ends_near_the_static_matrix(returns, static_fit):
-    endless = fit_weighted_memory(returns, static_fit, half_life=np.inf).parameters
+    endless = fit_weighted_memory(
+        returns, static_fit, half_life=np.inf, bandwidth=np.inf
+    ).parameters
     faded = fit_weighted_memory(returns, static_fit, half_life=100.0).parameters
     static = static_fit.parameters.transmat[0]
     np.testing.assert_allclose(endless.transmat[-1], static, atol=0.01)
@@ -400,7 +402,9 @@ def test_annualised_volatility_is_that_of_drawn_returns():
 
 def test_effective_moves_fall_with_memory(returns, static_fit):
     sizes = [
-        fit_weighted_memory(returns, static_fit, half_life=h).transitions.effective_size[-1].sum()
+        fit_weighted_memory(returns, static_fit, half_life=h, bandwidth=np.inf)
+        .transitions.effective_size[-1]
+        .sum()
         for h in (100.0, HALF_LIFE, np.inf)
     ]
     assert sizes == sorted(sizes)
@@ -408,7 +412,9 @@ def test_effective_moves_fall_with_memory(returns, static_fit):
 
 
 def test_the_prior_moves_stand_in_the_counts(returns, static_fit):
-    fit = fit_weighted_memory(returns, static_fit, half_life=np.inf, prior_moves=PRIOR_MOVES)
+    fit = fit_weighted_memory(
+        returns, static_fit, half_life=np.inf, prior_moves=PRIOR_MOVES, bandwidth=np.inf
+    )
     assert fit.transitions.counts[-1].sum() == pytest.approx(3999.0 + 3 * PRIOR_MOVES, rel=1e-9)
     assert dataclasses.is_dataclass(fit.parameters)
 

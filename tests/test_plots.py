@@ -10,7 +10,8 @@ from matplotlib.dates import date2num
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from belief.few_state import BLOCK_LENGTH, Parameters, filtered_states, transmat_path
+from belief.chain import BIN_NAMES, N_BINS
+from belief.few_state import BLOCK_LENGTH, Parameters, states_over_time, transmat_path
 from belief.fitted_model import FittedModel
 from belief.models import belief, fit, forecasts
 from belief.observations import observe
@@ -191,19 +192,18 @@ def test_targets_out_of_order_are_refused(axes, prices, month):
 
 def test_the_filter_run_again_ends_with_the_belief_of_the_model(fitted, static, observations):
     for model in (fitted, FittedModel.from_json(fitted.to_json()), static):
-        states = filtered_states(model, observations.log_return)
-        assert states.filtered[-1].tolist() == model.parameters["filtered"].tolist()
-        assert states.predicted[-1].tolist() == model.parameters["predicted"].tolist()
-        assert states.log_likelihood == pytest.approx(model.log_likelihood, rel=1e-12)
+        states = states_over_time(model, observations.log_return)
+        assert states.shape == (len(observations), 3)
+        assert states[-1].tolist() == model.parameters["filtered"].tolist()
 
 
 def test_the_filter_is_not_run_over_a_history_the_model_was_not_fitted_to(fitted, observations):
     with pytest.raises(ValueError, match="6316 returns; the model was fitted to 6317"):
-        filtered_states(fitted, observations.log_return[:-1])
+        states_over_time(fitted, observations.log_return[:-1])
 
 
 def test_the_stack_adds_up_the_filtered_probabilities(axes, fitted, observations, tmp_path):
-    filtered = filtered_states(fitted, observations.log_return).filtered[-300:]
+    filtered = states_over_time(fitted, observations.log_return)[-300:]
     session = observations.session[-300:]
     belief_over_time(axes, belief(fitted), session, filtered)
     save(axes, tmp_path / "belief.png")
@@ -220,7 +220,7 @@ def test_the_stack_adds_up_the_filtered_probabilities(axes, fitted, observations
 def test_the_belief_says_that_its_parameters_know_the_whole_history(
     axes, fitted, observations, tmp_path
 ):
-    filtered = filtered_states(fitted, observations.log_return).filtered[-300:]
+    filtered = states_over_time(fitted, observations.log_return)[-300:]
     belief_over_time(axes, belief(fitted), observations.session[-300:], filtered)
     save(axes, tmp_path / "belief.png")
     assert "NVDA: belief about the volatility regime through 2024-03-01" in words(axes)
@@ -303,7 +303,7 @@ def test_the_figure_holds_all_three_and_no_text_overlaps(fitted, prices, month, 
     np.testing.assert_array_equal(
         line(staying, "calm").get_ydata()[:-1], fitted.parameters["transmat"][:, 0, 0]
     )
-    filtered = filtered_states(fitted, observe(prices).log_return).filtered
+    filtered = states_over_time(fitted, observe(prices).log_return)
     low, high = area(regimes, "calm")[date2num(AS_OF)]
     assert high - low == pytest.approx(filtered[-1, 0], rel=1e-9)
     assert_readable(figure)
@@ -317,9 +317,12 @@ def test_a_figure_of_a_model_that_knows_another_day_is_refused(fitted, prices, m
 
 def test_every_regime_has_a_colour_of_its_own_that_colour_blind_people_can_tell():
     okabe_ito = {"#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7"}
-    assert {name for names in REGIME_NAMES.values() for name in names} == set(REGIME_COLOURS)
+    bins = tuple(f"{name} move" for name in BIN_NAMES[N_BINS])
+    models = (*REGIME_NAMES.values(), bins)
+    assert {name for names in models for name in names} == set(REGIME_COLOURS)
     assert set(REGIME_COLOURS.values()) <= okabe_ito
-    assert len({to_rgb(colour) for colour in REGIME_COLOURS.values()}) == len(REGIME_COLOURS)
+    for names in models:
+        assert len({to_rgb(REGIME_COLOURS[name]) for name in names}) == len(names)
 
 
 def test_importing_the_pictures_loads_no_matplotlib_and_drawing_no_pyplot():

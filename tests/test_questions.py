@@ -262,3 +262,97 @@ def test_import_is_silent_and_leaves_heavy_libraries_for_later():
         text=True,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+# Follow-ups
+
+ABOVE = "Will Nvidia be above $150 at the end of March?"
+
+
+def follow(text: str, before: str = ABOVE) -> Question:
+    as_of = np.datetime64(FRIDAY, "D")
+    return read_question(text, as_of=as_of, symbols=SYMBOLS, earlier=read(before))
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "levels", "carried"),
+    [
+        ("and in six months?", "2025-08-14", (150,), "company levels"),
+        ("what about by June?", "2025-06-30", (150,), "company levels"),
+        ("and a year from now?", "2026-02-13", (150,), "company levels"),
+        ("May?", "2025-05-30", (150,), "company levels"),
+        ("and march", "2025-03-31", (150,), "company levels"),
+        ("thanks, and tomorrow?", "2025-02-18", (150,), "company levels"),
+        ("will it be above that by June?", "2025-06-30", (150,), "company levels"),
+        ("and Nvidia in June?", "2025-06-30", (150,), "levels"),
+        ("and above $160?", "2025-03-31", (160,), "company date"),
+        ("and 170?", "2025-03-31", (170,), "company date"),
+        ("what if it falls below 100?", "2025-03-31", (100,), "company date"),
+        ("Will it rise?", "2025-03-31", (), "company date"),
+        ("how volatile is it?", "2025-03-31", (), "company date"),
+        ("how sure are you?", "2025-03-31", (150,), "company date levels"),
+        ("Why?", "2025-03-31", (150,), "company date levels"),
+        ("how do you know?", "2025-03-31", (150,), "company date levels"),
+        ("what are the odds of that?", "2025-03-31", (150,), "company date levels"),
+        ("and above $160 by June?", "2025-06-30", (160,), "company"),
+        ("What will it cost in June?", "2025-06-30", (), "company"),
+        ("What will Nvidia cost in June?", "2025-06-30", (), ""),
+        ("Will Nvidia go above $160?", "None", (160,), ""),
+    ],
+)
+def test_a_follow_up_takes_what_it_leaves_out_from_the_question_before(
+    text, target, levels, carried
+):
+    asked = follow(text)
+    assert (asked.kind, asked.symbol, str(asked.target)) == ("future_price", "NVDA", target)
+    assert (asked.levels, " ".join(asked.carried)) == (levels, carried)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "and?", "ok", "thanks!", "hello", "how are you?", "Could you?", "?!", "#" * 300),
+        *("Should I buy?", "should I get it in June?", "so should we sell?", "is it worth it?"),
+        *("What is a hidden Markov model?", "what does turbulent mean?", "What does range mean?"),
+        *("Why did Nvidia fall yesterday?", "why did it fall?", "How do you predict stock prices?"),
+        *("what about the weather in June?", "and its revenue in June?", "Who founded Nvidia?"),
+    ],
+)
+def test_what_is_no_follow_up_takes_nothing(text):
+    asked = follow(text)
+    assert (asked.kind, asked.target, asked.levels, asked.carried) == ("other", None, (), ())
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "target"),
+    [
+        ("and on January 6?", "past_price", "2025-01-06"),
+        ("and in December?", "past_price", "2024-12-31"),
+        ("and yesterday?", "past_price", "2025-02-13"),
+        ("and next Friday?", "future_price", "2025-02-21"),
+        ("and in six months?", "future_price", "2025-08-14"),
+        ("will it rise?", "future_price", "None"),
+        ("and above $150?", "future_price", "None"),
+    ],
+)
+def test_after_a_question_about_the_past_the_words_decide_what_time_is_meant(text, kind, target):
+    asked = follow(text, "What did Nvidia close at on January 3?")
+    assert (asked.kind, str(asked.target)) == (kind, target)
+
+
+def test_a_follow_up_about_another_company_names_it():
+    assert follow("and Apple?").other_symbols == ("AAPL",)
+    assert follow("and in June?", "What will Apple cost next week?").other_symbols == ("AAPL",)
+
+
+def test_a_wrong_date_in_a_follow_up_is_a_problem():
+    asked = follow("on 30 February 2026?")
+    assert asked.target is None and asked.problem is not None and "no such day" in asked.problem
+
+
+@pytest.mark.parametrize("piece", ["and ", "why ", "it ", "1st ", "and 1 ", "above $1 ", "may "])
+def test_a_follow_up_made_to_be_slow_is_read_quickly(piece):
+    follow("and in March?")
+    started = time.process_time()
+    follow((piece * 2_000)[:2_000])
+    assert time.process_time() - started < 0.2

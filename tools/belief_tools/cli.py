@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from belief.errors import BeliefError, LanguageModelError
+from belief_tools.terminal import one_line, print_answer, printable, say
 
 if TYPE_CHECKING:
     import numpy as np
 
     from belief.prices import Prices
-    from belief_tools.consult import Answer
     from belief_tools.forecast_tool import ForecastTool
     from belief_tools.llm import Endpoint
 
@@ -67,6 +67,20 @@ PricesFile = Annotated[
     typer.Option(help="CSV with Date, Open, High, Low, Close[, Volume][, Stock Splits] columns."),
 ]
 ModelName = Annotated[Model, typer.Option("--model", help="Model that holds the belief.")]
+ConsultMode = Annotated[
+    Consult,
+    typer.Option(
+        help="tool: the model calls it; context: the belief is put in the prompt; "
+        "none: the bare model, for comparison."
+    ),
+]
+Plot = Annotated[
+    Path | None,
+    typer.Option(
+        help="Draw the forecast, the belief and the transition probabilities over time into this "
+        "file (.png, .svg, .pdf, ...)."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
 
@@ -77,13 +91,7 @@ def ask(
     symbol: Symbol = None,
     prices: PricesFile = None,
     model: ModelName = Model.few_state,
-    consult: Annotated[
-        Consult,
-        typer.Option(
-            help="tool: the model calls it; context: the belief is put in the prompt; "
-            "none: the bare model, for comparison."
-        ),
-    ] = Consult.tool,
+    consult: ConsultMode = Consult.tool,
     as_json: Json = False,
 ) -> None:
     """Answer a question about a price, with the receipt of what the answer rests on.
@@ -99,11 +107,29 @@ def ask(
     if as_json:
         _print_json(given.to_dict())
     else:
-        _print_answer(given)
+        print_answer(given)
     if given.stop_reason == "language model failed":
         raise LanguageModelError(given.notes[-1])
     if given.stop_reason == "replaced":
         raise typer.Exit(REPLACED)
+
+
+@app.command()
+def chat(
+    as_of: AsOf = None,
+    symbol: Symbol = None,
+    prices: PricesFile = None,
+    model: ModelName = Model.few_state,
+    consult: ConsultMode = Consult.tool,
+) -> None:
+    """Talk about prices: each answer consults the belief anew and ends with its receipt.
+
+    A follow-up ("and in six months?", "how sure are you?") takes what it leaves out from the
+    question before. /help lists the commands. Lines can also come from a pipe.
+    """
+    from belief_tools.chat import converse
+
+    converse(_tool(as_of, symbol, prices, model), _connect, mode=consult.value)
 
 
 @app.command()
@@ -112,12 +138,16 @@ def now(
     symbol: Symbol = None,
     prices: PricesFile = None,
     model: ModelName = Model.few_state,
+    plot: Plot = None,
     as_json: Json = False,
 ) -> None:
     """Show the belief at the last session, and what it says about the price ahead."""
     from belief.models import belief, forecasts
     from belief.sessions import session_after
+    from belief_tools.picture import check_picture, write_picture
 
+    if plot is not None:
+        check_picture(plot)
     tool = _tool(as_of, symbol, prices, model)
     held = belief(tool.fitted)
     targets = [session_after(held.as_of, horizon) for horizon in HORIZONS]
@@ -133,11 +163,15 @@ def now(
         }
         for forecast in ahead
     ]
+    if plot is not None:
+        write_picture(plot, tool)
     if as_json:
         _print_json({**held.to_dict(), **_about(tool), "forecasts": rows})
     else:
         _print_belief(held.to_dict(), tool)
         _print_forecasts(rows)
+    if plot is not None:
+        say(f"the picture is in {one_line(str(plot))}")
 
 
 def main() -> None:
@@ -150,7 +184,7 @@ def main() -> None:
     try:
         app()
     except BeliefError as error:
-        print(f"belief: {_printable(str(error))}", file=sys.stderr)
+        print(f"belief: {printable(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
     except OSError as error:
         print(f"belief: cannot write the answer: {error.strerror}", file=sys.stderr)
@@ -194,39 +228,11 @@ def _connect() -> "Endpoint":
     from belief_tools.llm import endpoint_from_environment
     from belief_tools.local_model import local_endpoint
 
-    return endpoint_from_environment(os.environ) or local_endpoint(say=_say)
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)
+    return endpoint_from_environment(os.environ) or local_endpoint(say=say)
 
 
 def _print_json(value: dict[str, Any]) -> None:
     print(json.dumps(value, indent=2), flush=True)
-
-
-def _print_answer(given: "Answer") -> None:
-    print(_printable(given.text))
-    rejected = given.checks["rejected"]
-    if rejected is not None:
-        reason = given.checks["findings"][0]["message"]
-        print(f"\nrejected answer of {given.model}: ~~{_one_line(rejected)}~~")
-        print(f"because {_one_line(reason)}")
-    if given.receipt or given.notes:
-        print()
-    failed = given.stop_reason == "language model failed"  # its reason goes to standard error
-    for line in (*given.receipt, *(given.notes[:-1] if failed else given.notes)):
-        print(f"  {_one_line(line)}")
-    sys.stdout.flush()
-
-
-def _printable(text: str) -> str:
-    """Text without what a terminal would obey."""
-    return "".join(char if char.isprintable() or char == "\n" else " " for char in text)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(_printable(text).split())
 
 
 def _about(tool: "ForecastTool") -> dict[str, Any]:

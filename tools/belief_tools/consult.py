@@ -15,8 +15,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import numpy as np
-
 from belief.errors import LanguageModelError, UnknownSymbol, UsageError
 from belief.sessions import session_after
 from belief_tools.forecast_tool import (
@@ -26,14 +24,15 @@ from belief_tools.forecast_tool import (
     Arguments,
     ForecastResult,
     ForecastTool,
-    cents,
     shown,
 )
 from belief_tools.grounding import Finding, check
 from belief_tools.llm import Endpoint, Message, Reply, ToolCall
+from belief_tools.past_price import past_price
 from belief_tools.prediction import BOUNDED_PREDICTION, PREDICTION, agrees, checked_prediction
-from belief_tools.questions import Question, read_question
+from belief_tools.questions import Question
 from belief_tools.receipt import levels_in_words, receipt, statement
+from belief_tools.turns import Turn, as_messages, carried_in_words, in_full, read
 
 Mode = Literal["tool", "context", "none"]
 MODES: tuple[Mode, ...] = ("tool", "context", "none")
@@ -43,11 +42,6 @@ TOKENS = {"call": 300, "prediction": 300, "text": 200, "bare": 200}
 SECONDS = 240.0
 UNCHECKED: Mapping[str, Any] = {"passed": None, "findings": [], "rejected": None}
 MOST_RECORDED = 500  # characters of what a model passed that are kept and repeated
-MORE_THAN_A_CLOSE = re.compile(
-    r"\b(?:highest|lowest|high|low|peak|average|mean|returns?|gain(?:ed)?|perform\w*|change[ds]?"
-    r"|volum\w*|since|between|range|most|best|worst)\b",
-    re.IGNORECASE,
-)
 FENCED = re.compile(r"```(?:json)?\s*(.*?)\s*```", re.DOTALL)
 
 
@@ -94,15 +88,24 @@ class Answer:
 
 
 def answer(
-    text: str, tool: ForecastTool, connect: Callable[[], Endpoint], *, mode: Mode = "tool"
+    text: str,
+    tool: ForecastTool,
+    connect: Callable[[], Endpoint],
+    *,
+    mode: Mode = "tool",
+    earlier: Sequence[Turn] = (),
 ) -> Answer:
     """Answer a question about a price, consulting the belief before the model speaks.
+
+    In a conversation the belief is consulted anew in every turn, and the checks know no figure but
+    those of that turn's result.
 
     Args:
         text: the question.
         tool: the belief, as of one session.
         connect: gives the language model; called only when one is needed.
         mode: "tool"; "context" puts the belief in the prompt; "none" asks the bare model.
+        earlier: the turns of the conversation so far, oldest first.
 
     Returns:
         `Answer`; when the model fails, its text is the belief's statement.
@@ -112,21 +115,21 @@ def answer(
         UnknownSymbol: the question is about another symbol.
         LanguageModelError: the model failed, and it was not to consult the belief.
     """
-    # bytes of a command line that are no UTF-8 arrive as lone surrogates, which cannot be sent
-    text = text.encode("utf-8", "replace").decode("utf-8")
-    question = read_question(text, as_of=tool.prices.as_of, symbols=tool.symbols)
-    if question.kind != "other" and question.problem:
+    question = read(text, tool, earlier)
+    if question.kind == "other":
+        return _plain(question, NOT_A_PRICE, "not a price question")
+    if question.problem:
         raise UsageError(question.problem)
-    if question.kind != "other" and question.symbol is None and question.other_symbols:
+    if question.symbol is None and question.other_symbols:
         raise UnknownSymbol(
             f"the question is about {', '.join(question.other_symbols)}; "
             f"these are prices of {tool.prices.symbol}"
         )
-    if question.kind == "other":
-        return _plain(question, NOT_A_PRICE, "not a price question")
     if question.kind == "past_price":
-        return _plain(question, _past_price(question, tool), "past price")
-    return _Consultation(question, tool, connect, mode).run()
+        carried = carried_in_words(question, tool.prices.symbol)
+        plain = _plain(question, past_price(question, tool), "past price")
+        return replace(plain, notes=(carried,) if carried else ())
+    return _Consultation(question, tool, connect, mode, earlier).run()
 
 
 NOT_A_PRICE = (
@@ -151,35 +154,16 @@ def _plain(question: Question, text: str, stop_reason: str) -> Answer:
     )
 
 
-def _past_price(question: Question, tool: ForecastTool) -> str:
-    """The close on a past session, in dollars of as_of."""
-    prices, target = tool.prices, question.target
-    if MORE_THAN_A_CLOSE.search(question.text):
-        return (
-            f"This is a question about the past that takes more than one close of {prices.name} to "
-            "answer. Ask for the close on one day, or for a future price."
-        )
-    if target is None or target < prices.session[0]:
-        return (
-            f"This is a question about the past; the prices of {prices.name} "
-            f"begin on {prices.session[0]}."
-        )
-    row = int(np.searchsorted(prices.session, target, "right")) - 1
-    close, quoted = float(prices.quoted_close()[row]), float(prices.close[row])
-    then = "" if close == quoted else f", {cents(quoted)} as quoted on that day"
-    age = "" if tool.age_in_days is None else f", {tool.age_in_days} days old"
-    return (
-        f"{prices.name} closed at {cents(close)} on {prices.session[row]} (in dollars of "
-        f"{prices.as_of}{then}). Nothing was forecast. The last close known is that of "
-        f"{prices.as_of} ({prices.source}{age})."
-    )
-
-
 class _Consultation:
     """One question on its way through the steps, and what came of them so far."""
 
     def __init__(
-        self, question: Question, tool: ForecastTool, connect: Callable[[], Endpoint], mode: Mode
+        self,
+        question: Question,
+        tool: ForecastTool,
+        connect: Callable[[], Endpoint],
+        mode: Mode,
+        earlier: Sequence[Turn],
     ) -> None:
         self.question, self.tool, self.connect, self.mode = question, tool, connect, mode
         self.endpoint: Endpoint | None = None
@@ -188,11 +172,11 @@ class _Consultation:
         self.rejected: dict[str, Any] | None = None
         self.notes: list[str] = []
         self.deadline = time.monotonic() + SECONDS
-        self.messages: list[Message] = [
-            {"role": "system", "content": self._instruction()},
-            {"role": "user", "content": question.text},
-        ]
-        if question.symbol is None:
+        self.earlier = as_messages(earlier)
+        self.messages: list[Message] = []
+        if carried := carried_in_words(question, tool.prices.symbol):
+            self.notes.append(carried)
+        elif question.symbol is None:
             self.notes.append(f"the question names no company; {tool.prices.symbol} was assumed")
         if question.other_symbols:
             others = ", ".join(question.other_symbols)
@@ -212,14 +196,14 @@ class _Consultation:
             return self._without_model(str(error))
 
     def _bare(self) -> Answer:
-        asked = [{"role": "user", "content": self.question.text}]
-        reply = self._chat(asked, max_tokens=TOKENS["bare"])
+        reply = self._chat(self._conversation(), max_tokens=TOKENS["bare"])
         note = "the model was not allowed to consult the belief; do not rely on its figures"
+        carried = carried_in_words(self.question, self.tool.prices.symbol)
         return replace(
             _plain(self.question, reply.text.strip(), "not consulted"),
             model=self._model_name(),
             checks=UNCHECKED,
-            notes=(note,),
+            notes=(note, carried) if carried else (note,),
         )
 
     def _consulted(self, endpoint: Endpoint) -> Answer:
@@ -242,6 +226,7 @@ class _Consultation:
     def _ask_for_call(self) -> ForecastResult | None:
         """Step 1: the tool forced; errors go back to the model, which may try once more."""
         forced = {"type": "function", "function": {"name": NAME}}
+        self.messages = [self._instruction(), *self._conversation()]
         for _ in range(MAX_ROUNDS):
             reply = self._chat(
                 self.messages, tools=[DEFINITION], tool_choice=forced, max_tokens=TOKENS["call"]
@@ -253,7 +238,6 @@ class _Consultation:
             found = [result for result in results if result is not None]
             if found:
                 return found[0]
-        del self.messages[2:]
         return None
 
     def _answer_call(self, call: ToolCall) -> ForecastResult | None:
@@ -283,7 +267,9 @@ class _Consultation:
     def _ask_for_arguments(self) -> ForecastResult | None:
         """Step 2: the arguments alone, as JSON that follows the tool's schema."""
         wanted = f"Reply with the arguments of {NAME} for this question, as JSON."
-        asked = [self.messages[0], {"role": "user", "content": f"{self.question.text}\n{wanted}"}]
+        *before, last = self._conversation()
+        question: Message = {"role": "user", "content": f"{last['content']}\n{wanted}"}
+        asked = [self._instruction(), *before, question]
         reply = self._chat(asked, schema=(NAME, PARAMETERS), max_tokens=TOKENS["call"])
         try:
             settled = self._settled(_parsed(reply.text), "arguments")
@@ -307,9 +293,10 @@ class _Consultation:
         self.tool.check({**arguments, "target_date": str(read.target), "price_levels": None})
         passed = arguments.get("target_date")
         if passed != str(read.target):
+            before = " before" if "date" in self.question.carried else ""
             said = self.question.phrase or "no date"
             self.notes.append(
-                f"the model asked for {shown(passed)}; the question says {said!r}, "
+                f"the model asked for {shown(passed)}; the question{before} says {said!r}, "
                 f"so {read.target} was used"
             )
         return read
@@ -349,7 +336,7 @@ class _Consultation:
         """Step 4, first half: the model's own numbers, or None when they make no sense."""
         low, high = result.interval_90
         wanted = (
-            f"Question: {self.question.text}\n\n"
+            f"Question: {self._asked}\n\n"
             f"Forecast: price {result.median}, low {low}, high {high}, prob_up {result.prob_up}\n\n"
             "Write your prediction as JSON."
         )
@@ -391,7 +378,7 @@ class _Consultation:
         asked = [*self.messages, {"role": "user", "content": wish}]
         reply = self._chat(asked, stop="\n\n", max_tokens=TOKENS["text"])
         text = reply.text.strip()
-        findings = check(text, result.to_dict(), question=self.question.text)
+        findings = check(text, result.to_dict(), question=self._asked)
         if not findings and reply.finish_reason == "length":
             self.notes.append("the model's text was cut off at the token limit")
         return text, findings
@@ -417,17 +404,31 @@ class _Consultation:
 
     # ---- the wording ----
 
-    def _instruction(self) -> str:
-        return (
+    def _instruction(self) -> Message:
+        content = (
             f"Today is {self.tool.prices.as_of}. You answer questions about the price of "
             f"{self.tool.prices.name} ({self.tool.prices.symbol}). Your memory of prices is out of "
             f"date: call {NAME} first and use only the figures it returns."
         )
+        return {"role": "system", "content": content}
+
+    def _conversation(self) -> list[Message]:
+        """The question as it is put to the model; one that calls tools follows the turns before."""
+        follows = self.endpoint is not None and self.endpoint.calls_tools
+        text = self.question.text if follows else in_full(self.question, self.tool.prices.name)
+        return [*(self.earlier if follows else ()), {"role": "user", "content": text}]
+
+    @property
+    def _asked(self) -> str:
+        """The question beside the forecast: in full where the turns before are not shown."""
+        if self.messages:
+            return self.question.text
+        return in_full(self.question, self.tool.prices.name)
 
     def _wish(self, result: ForecastResult) -> str:
         return (
             f"Forecast: {result.summary}. {levels_in_words(result)}\n\n"
-            f"Question: {self.question.text}\n\n"
+            f"Question: {self._asked}\n\n"
             "Answer the question by repeating the forecast, with its date and its prices."
         )
 

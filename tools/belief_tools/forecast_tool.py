@@ -213,6 +213,7 @@ class ForecastTool:
     def _volatility_ratio(self) -> float:
         """How far apart the two most alike regimes are."""
         volatility = np.array([regime.volatility for regime in belief(self.fitted).regimes])
+        volatility.sort()  # after an observed move of any size it may be about the same
         return float((volatility[1:] / volatility[:-1]).min())
 
     def _notes(self) -> list[str]:

@@ -1,0 +1,43 @@
+"""Answers about the past: a close is looked up, nothing is forecast and no model is asked."""
+
+import re
+
+import numpy as np
+
+from belief_tools.forecast_tool import ForecastTool, cents
+from belief_tools.questions import Question
+
+MORE_THAN_A_CLOSE = re.compile(
+    r"\b(?:highest|lowest|high|low|peak|average|mean|returns?|gain(?:ed)?|perform\w*|change[ds]?"
+    r"|volum\w*|since|between|range|most|best|worst)\b",
+    re.IGNORECASE,
+)
+
+
+def past_price(question: Question, tool: ForecastTool) -> str:
+    """Say the close on a past session, in dollars of as_of.
+
+    Args:
+        question: of kind "past_price".
+        tool: holds the prices.
+    """
+    prices, target = tool.prices, question.target
+    if MORE_THAN_A_CLOSE.search(question.text) or MORE_THAN_A_CLOSE.search(question.wish):
+        return (
+            f"This is a question about the past that takes more than one close of {prices.name} to "
+            "answer. Ask for the close on one day, or for a future price."
+        )
+    if target is None or target < prices.session[0]:
+        return (
+            f"This is a question about the past; the prices of {prices.name} "
+            f"begin on {prices.session[0]}."
+        )
+    row = int(np.searchsorted(prices.session, target, "right")) - 1
+    close, quoted = float(prices.quoted_close()[row]), float(prices.close[row])
+    then = "" if close == quoted else f", {cents(quoted)} as quoted on that day"
+    age = "" if tool.age_in_days is None else f", {tool.age_in_days} days old"
+    return (
+        f"{prices.name} closed at {cents(close)} on {prices.session[row]} (in dollars of "
+        f"{prices.as_of}{then}). Nothing was forecast. The last close known is that of "
+        f"{prices.as_of} ({prices.source}{age})."
+    )

@@ -1,0 +1,49 @@
+"""What a person sees of an answer in a terminal: answers on stdout, everything else on stderr."""
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from belief_tools.consult import Answer
+
+
+def say(line: str) -> None:
+    """Print a message, which is no answer, on standard error."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def say_error(error: object) -> None:
+    """Print what went wrong, in one line."""
+    say(f"belief: {one_line(str(error))}")
+
+
+def print_answer(given: "Answer") -> None:
+    """Print an answer, what was rejected in its place, its receipt and its notes."""
+    print(printable(given.text))
+    rejected = given.checks["rejected"]
+    if rejected is not None:
+        reason = given.checks["findings"][0]["message"]
+        print(f"\nrejected answer of {given.model}: ~~{one_line(rejected)}~~")
+        print(f"because {one_line(reason)}")
+    if given.receipt or given.notes:
+        print()
+    failed = given.stop_reason == "language model failed"  # its reason goes to standard error
+    for line in (*given.receipt, *(given.notes[:-1] if failed else given.notes)):
+        print(f"  {one_line(line)}")
+    sys.stdout.flush()
+
+
+def printable(text: str) -> str:
+    """Text without what a terminal would obey."""
+    return "".join(char if char.isprintable() or char == "\n" else " " for char in text)
+
+
+def one_line(text: str, *, longest: int | None = None) -> str:
+    """Text without line breaks, cut where it is longer than `longest` characters.
+
+    Example:
+        >>> one_line("On  2024-03-28"), one_line("On 2024-03-28", longest=8)
+        ('On 2024-03-28', 'On 20...')
+    """
+    line = " ".join(printable(text).split())
+    return line if longest is None or len(line) <= longest else line[: longest - 3] + "..."

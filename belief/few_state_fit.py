@@ -41,7 +41,8 @@ Array = npt.NDArray[np.float64]
 
 N_STATES = 3
 # Chosen on sessions before 2013 by benchmarks/choose_few_state.py, then frozen.
-BOUND = 3e-5
+BOUND = 1e-4
+PRIOR_SHARE = 0.2
 HALF_LIFE = 250.0
 PRIOR_MOVES = 10.0
 BANDWIDTH = 2.0
@@ -95,8 +96,9 @@ def fit_static(log_return: Array, *, n_states: int = N_STATES) -> Fit:
     if not 2 <= n_states <= 5:
         raise FitError(f"{n_states} states were asked for; the few-state model has 2 to 5")
     check_returns(log_return)
+    prior = np.full((n_states, n_states), PRIOR_ARROW)
     begun = [
-        _climb(log_return, start, _one_matrix, SHORT_RUN, MIN_OCCUPANCY)
+        _climb(log_return, start, prior, _one_matrix, SHORT_RUN, MIN_OCCUPANCY)
         for start in _starts(log_return, n_states)
     ]
     alive = [fit for fit in begun if fit is not None]
@@ -106,19 +108,29 @@ def fit_static(log_return: Array, *, n_states: int = N_STATES) -> Fit:
             "use fewer states or a longer history"
         )
     best = max(alive, key=lambda fit: float(fit.objective[-1]))
-    finished = _climb(log_return, best.parameters, _one_matrix, MAX_ITER, MIN_OCCUPANCY)
+    finished = _climb(log_return, best.parameters, prior, _one_matrix, MAX_ITER, MIN_OCCUPANCY)
     if finished is None:
         raise FitError(f"a state of {n_states} collapsed in {len(log_return)} returns")
     return finished._replace(objective=np.concatenate([best.objective, finished.objective]))
 
 
-def fit_change_bounded(log_return: Array, static_fit: Fit, *, bound: float = BOUND) -> Fit:
+def fit_change_bounded(
+    log_return: Array,
+    static_fit: Fit,
+    *,
+    bound: float = BOUND,
+    prior_share: float = PRIOR_SHARE,
+) -> Fit:
     """Let the transition matrix move by at most a bound: change-bounded maximum likelihood in EM.
 
     Args:
         log_return: (N,) natural-log returns, oldest first.
         static_fit: where to start.
-        bound: largest change of any transition probability per session; 0 is the static fit.
+        bound: largest change of any transition probability per session; 0 is one matrix for all
+            time.
+        prior_share: imagined moves of the static matrix in every block and row, as a share of the
+            moves of the average row; without them a row that saw no move along an arrow for a while
+            would call it impossible.
 
     Returns:
         `Fit` with one matrix per block of 21 moves, aligned to the end; the last is in force now.
@@ -130,12 +142,10 @@ def fit_change_bounded(log_return: Array, static_fit: Fit, *, bound: float = BOU
     from belief.change_bounded import change_bounded
 
     n_states = len(static_fit.parameters.scale)
-    estimate = partial(
-        change_bounded,
-        bound=bound * BLOCK_LENGTH,
-        prior=np.full((n_states, n_states), PRIOR_ARROW),
-    )
-    fit = _climb(log_return, static_fit.parameters, estimate, MAX_ITER, min_occupancy=0.0)
+    n_moves = prior_share * (len(log_return) - 1) / n_states
+    prior = PRIOR_ARROW + n_moves * static_fit.parameters.transmat[0]
+    estimate = partial(change_bounded, bound=bound * BLOCK_LENGTH, prior=prior)
+    fit = _climb(log_return, static_fit.parameters, prior, estimate, MAX_ITER, min_occupancy=0.0)
     if fit is None:
         raise FitError(f"no state of {n_states} can be told apart in {len(log_return)} returns")
     return fit
@@ -273,6 +283,7 @@ def _one_matrix(counts: Array) -> TransitionPath:
 def _climb(
     log_return: Array,
     start: Parameters,
+    prior: Array,
     estimate: Callable[[Array], TransitionPath],
     max_iter: int,
     min_occupancy: float,
@@ -283,7 +294,7 @@ def _climb(
         posterior = _expect(log_return, parameters)
         if posterior.smoothed.mean(axis=0).min() < min_occupancy:
             return None
-        objective.append(posterior.log_likelihood + _log_prior(log_return, parameters))
+        objective.append(posterior.log_likelihood + _log_prior(log_return, parameters, prior))
         path = estimate(posterior.transitions)
         parameters = replace(_maximise(log_return, posterior, parameters), transmat=path.transmat)
         converged = len(objective) > 1 and objective[-1] - objective[-2] < TOLERANCE
@@ -317,13 +328,13 @@ def _expect(log_return: Array, parameters: Parameters) -> "Smoothed":
     )
 
 
-def _log_prior(log_return: Array, parameters: Parameters) -> float:
+def _log_prior(log_return: Array, parameters: Parameters, prior: Array) -> float:
     """Log prior up to a constant: Dirichlet rows, inverse-gamma variances, uniform elsewhere.
 
-    The imagined moves are spread evenly over the blocks.
+    The imagined moves of `prior`, (K, K), are spread evenly over the blocks.
     """
     ratio = _pooled_variance(log_return) / parameters.scale**2
-    arrows = PRIOR_ARROW * np.log(parameters.transmat).mean(axis=0).sum()
+    arrows = (prior * np.log(parameters.transmat).mean(axis=0)).sum()
     start = PRIOR_ARROW * np.log(parameters.startprob).sum()
     return float(arrows + start + 0.5 * PRIOR_SESSIONS * (np.log(ratio) - ratio).sum())
 

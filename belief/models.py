@@ -21,6 +21,8 @@ from belief.sessions import horizon_of, last_session_on_or_before, session_after
 Array = npt.NDArray[np.float64]
 
 MODELS = ("few_state", "few_state_memory", "few_state_static", "chain")
+# The highest log score of them before 2013 (benchmarks/choose_few_state.py, choose_chain.py).
+DEFAULT_MODEL = "few_state_memory"
 MAX_HORIZON = 504
 # Chosen on sessions before 2013 by benchmarks/choose_few_state.py, then frozen.
 DRIFT_HALF_LIFE = 125.0

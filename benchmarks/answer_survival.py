@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from belief.model_cache import cached_fit
+from belief.models import DEFAULT_MODEL
 from belief.sources import load_prices
 from belief_tools.consult import answer
 from belief_tools.forecast_tool import ForecastTool
@@ -25,7 +26,7 @@ QUESTIONS = Path(__file__).with_name("questions.txt")
 def ask(as_of, question, prices):
     """One question, as of its day."""
     known = prices.until(np.datetime64(as_of))
-    tool = ForecastTool(known, cached_fit("few_state", known), None)
+    tool = ForecastTool(known, cached_fit(DEFAULT_MODEL, known), None)
     return answer(question, tool, lambda: local_endpoint(say=print))
 
 

@@ -20,7 +20,8 @@ from belief.observations import observe
 from belief.sources import load_prices
 
 REFIT_EVERY = 21
-BOUNDS = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4)
+BOUNDS = (1e-6, 1e-5, 3e-5, 1e-4, 3e-4)
+PRIOR_SHARES = (0.0, 0.1, 0.2, 0.5)
 HALF_LIVES = (250.0, 500.0, 1000.0, 2000.0, np.inf)
 PRIORS = (10.0, 50.0, 200.0)
 BANDWIDTHS = (0.5, 1.0, 2.0, 4.0)
@@ -31,7 +32,10 @@ def candidates():
     """Estimators by name: static, bounds, memories; bandwidths at the memory that is frozen."""
     fitters = {"static": walk.static}
     for bound in BOUNDS:
-        fitters[f"bound {bound:g}"] = partial(walk.bounded, bound=bound)
+        for share in PRIOR_SHARES:
+            fitters[f"bound {bound:g}, prior share {share:g}"] = partial(
+                walk.bounded, bound=bound, prior_share=share
+            )
     for half_life in HALF_LIVES:
         for prior in PRIORS:
             fitters[f"half-life {half_life:g}, prior {prior:g}"] = partial(

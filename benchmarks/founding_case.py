@@ -11,7 +11,7 @@ import sys
 import numpy as np
 
 from belief.model_cache import cached_fit
-from belief.models import forecasts
+from belief.models import DEFAULT_MODEL, forecasts
 from belief.sources import load_prices
 
 AS_OF = ("2023-02-28", "2023-08-31", "2024-01-31", "2024-02-29")
@@ -38,7 +38,7 @@ def main():
         "| a model's memory | the close |"
     )
     print("|---|---|---|---|---|---|---|---|")
-    for day, forecast, low, high, came in rows("few_state"):
+    for day, forecast, low, high, came in rows(DEFAULT_MODEL):
         print(
             f"| {day} | ${forecast.last_close:,.2f} | {forecast.horizon} | ${forecast.median:,.0f} "
             f"| ${low:,.0f} to ${high:,.0f} | {forecast.cdf(came):.1%} | {FROM_MEMORY} "

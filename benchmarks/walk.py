@@ -42,8 +42,8 @@ def memory(past, static_fit, upto, **settings):
     return _ahead(fit, past, upto)
 
 
-def bounded(past, static_fit, upto, *, bound):
-    fit = few_state_fit.fit_change_bounded(past, static_fit, bound=bound)
+def bounded(past, static_fit, upto, **settings):
+    fit = few_state_fit.fit_change_bounded(past, static_fit, **settings)
     return _ahead(fit, past, upto)
 
 

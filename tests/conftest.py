@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from belief.models import fit
+from belief.models import DEFAULT_MODEL, fit
 from belief.prices import Prices
 from belief.sources import load_prices
 from belief_tools.forecast_tool import ForecastTool
@@ -17,4 +17,4 @@ def prices() -> Prices:
 
 @pytest.fixture(scope="session")
 def tool(prices: Prices) -> ForecastTool:
-    return ForecastTool(prices, fit("few_state", prices), None)
+    return ForecastTool(prices, fit(DEFAULT_MODEL, prices), None)

@@ -12,9 +12,13 @@ from belief.sources import load_prices
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
 import answer_survival
+import change_bounded_cost
 import choose_few_state
 import founding_case
 import hmm_speed
+import simulated_drift
+import time_varying
+import walk
 
 
 def test_the_e_step_is_clearly_faster_than_hmmlearn_and_gives_the_same_counts():
@@ -39,25 +43,68 @@ def test_the_founding_case_is_as_the_docs_print_it(capsys):
     assert printed in page.read_text(encoding="utf-8")
 
 
-def test_the_choice_of_settings_scores_every_candidate_on_the_same_sessions(monkeypatch):
-    monkeypatch.setattr(choose_few_state, "HALF_LIVES", (250.0, np.inf))
-    monkeypatch.setattr(choose_few_state, "PRIOR_MOVES", (10.0,))
+def small_walk(returns, first, last):
+    fitters = {
+        "static": walk.static,
+        "memory": walk.memory,
+        "bounded": walk.bounded,
+        "windowed": walk.windowed,
+    }
+    return walk.walk_forward(returns, first, last, fitters, refit_every=21, n_jobs=1)
+
+
+def test_a_walk_scores_every_estimator_on_the_same_sessions_and_mixes_them():
     returns = observe(load_prices("NVDA")).log_return
-    scores = choose_few_state.walk(returns, 600, 650)
-    assert set(scores) == {"static", (250.0, 10.0), (np.inf, 10.0)}
-    assert {len(values) for values in scores.values()} == {50}
-    assert all(0.5 < values.mean() < 3.5 for values in scores.values())
+    walks = small_walk(returns, 600, 650)
+    mixed = walk.mix(walks)
+    for steps in (*walks.values(), mixed):
+        assert 0.5 < steps.log_predictive.mean() < 3.5
+        assert steps.filtered.shape == (50, 3)
+        np.testing.assert_allclose(steps.transmat.sum(axis=2), 1.0, rtol=1e-9)
+    each = np.array([steps.log_predictive for steps in walks.values()])
+    assert (mixed.log_predictive <= each.max(axis=0) + 1e-12).all()
+    assert (mixed.log_predictive >= each.min(axis=0) - 1e-12).all()
 
 
-def test_the_choice_of_settings_never_sees_what_it_scores(monkeypatch):
-    monkeypatch.setattr(choose_few_state, "HALF_LIVES", (250.0,))
-    monkeypatch.setattr(choose_few_state, "PRIOR_MOVES", (10.0,))
+def test_a_walk_never_sees_what_it_scores():
     returns = observe(load_prices("NVDA")).log_return[:660].copy()
-    before = choose_few_state.walk(returns, 600, 621)
+    before = small_walk(returns, 600, 621)
     returns[610:] = np.random.default_rng(0).normal(0.0, 0.03, len(returns) - 610)
-    after = choose_few_state.walk(returns, 600, 621)
-    for name, values in before.items():
-        np.testing.assert_array_equal(values[:10], after[name][:10])
+    after = small_walk(returns, 600, 621)
+    for name, steps in before.items():
+        np.testing.assert_array_equal(steps.log_predictive[:10], after[name].log_predictive[:10])
+        assert (steps.log_predictive[10:] != after[name].log_predictive[10:]).all()
+
+
+def test_the_choice_of_settings_tries_every_candidate_against_the_static_fit():
+    names = set(choose_few_state.candidates())
+    assert "static" in names
+    assert len(names) == 1 + 5 * 4 + 5 * 3 + 4
+
+
+def test_under_a_slow_drift_the_mixture_is_nearer_to_the_truth_than_the_static_fit():
+    chosen = {name: simulated_drift.fitters()[name] for name in simulated_drift.SMALL}
+    found = simulated_drift.compare("slow drift", 0, first=3500, chosen=chosen, n_jobs=1)
+    distance, _, lost = found["mixture"]
+    assert distance < 0.95 * found["static"][0]
+    assert lost < found["static"][2]
+    assert lost > 0.0
+
+
+def test_every_estimator_on_nvda_is_scored_on_the_same_sessions():
+    returns = observe(load_prices("NVDA")).log_return
+    found = time_varying.scores(returns, 700, 720, n_jobs=1)
+    assert {"static", "mixture", "chain", "few_state", "hmmlearn windowed"} <= set(found)
+    assert {values.shape for values in found.values()} == {(20,)}
+    assert all(np.isfinite(values).all() for values in found.values())
+
+
+def test_the_change_bounded_fit_grows_with_the_sessions_and_stays_within_its_cost():
+    row = change_bounded_cost.growth(3, sessions=(500, 2000), rounds=3)
+    assert row[2000] < 10.0 * row[500]  # four times as many; a quadratic one takes sixteen
+    returns = observe(load_prices("NVDA")).log_return[-1500:]
+    static, bounded = change_bounded_cost.fits(returns, 3, rounds=1)
+    assert bounded < 2.0 * change_bounded_cost.MOST_TIMES * static
 
 
 def test_the_questions_of_the_repository_are_future_prices_of_nvidia():

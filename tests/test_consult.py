@@ -32,7 +32,7 @@ from chat_server import (
 )
 
 from belief.errors import LanguageModelError, UnknownSymbol, UsageError
-from belief.models import fit
+from belief.models import DEFAULT_MODEL, fit
 from belief.prices import Prices, Split
 from belief.sources import load_prices
 from belief_tools import consult
@@ -863,7 +863,7 @@ def _tool_of_another_future(known: Prices) -> ForecastTool:
     split = Split(full.session[later][0], 7.45)  # no usual ratio, so that it is taken
     other = dataclasses.replace(full, splits=(*kept, split), **changed)
     cut_again = other.until(known.as_of)
-    return ForecastTool(cut_again, fit("few_state", cut_again), None)
+    return ForecastTool(cut_again, fit(DEFAULT_MODEL, cut_again), None)
 
 
 @pytest.mark.parametrize("mode", consult.MODES)

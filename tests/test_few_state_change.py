@@ -1,4 +1,5 @@
 import dataclasses
+from functools import partial
 
 import numpy as np
 import oracles
@@ -18,6 +19,9 @@ from belief.observations import observe
 from belief.sources import load_prices
 
 LOC, DOF = 0.001, 6.0
+
+
+fit_bounded = partial(fit_change_bounded, prior_share=0.0)
 
 
 def sticky(n_states):
@@ -88,7 +92,7 @@ def static_fit(returns):
 
 @pytest.fixture(scope="module")
 def moving_fit(returns, static_fit):
-    return fit_change_bounded(returns, static_fit, bound=3e-4)
+    return fit_bounded(returns, static_fit, bound=3e-4)
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -97,7 +101,7 @@ def test_the_penalised_log_likelihood_falls_at_no_iteration(n_states, seed):
     log_return = simulate(seed, 450, n_states=n_states)
     base = fit_static(log_return, n_states=n_states)
     for bound in (1e-5, 2e-4, 3e-3):
-        fit = fit_change_bounded(log_return, base, bound=bound)
+        fit = fit_bounded(log_return, base, bound=bound)
         assert_climbs(fit, base, bound=bound)
         assert 0.0 <= fit.objective[0] - base.objective[-1] <= TOLERANCE
 
@@ -105,7 +109,7 @@ def test_the_penalised_log_likelihood_falls_at_no_iteration(n_states, seed):
 def test_the_penalised_log_likelihood_falls_at_no_iteration_with_five_states():
     log_return = simulate(1, 400, n_states=5)
     base = fit_static(log_return, n_states=5)
-    fit = fit_change_bounded(log_return, base, bound=1e-3)
+    fit = fit_bounded(log_return, base, bound=1e-3)
     assert_climbs(fit, base, bound=1e-3)
 
 
@@ -114,7 +118,7 @@ def test_the_penalised_log_likelihood_falls_at_no_iteration_on_nvda(n_states):
     prices = load_prices("NVDA").until(np.datetime64("2012-12-31"))
     log_return = observe(prices).log_return[-1200:]
     base = fit_static(log_return, n_states=n_states)
-    fit = fit_change_bounded(log_return, base)
+    fit = fit_bounded(log_return, base, bound=BOUND)
     assert fit.converged
     assert_climbs(fit, base, bound=BOUND)
 
@@ -137,7 +141,7 @@ def test_the_objective_is_the_penalised_log_likelihood(returns, static_fit, movi
 def test_bound_zero_is_the_static_fit(n_states):
     log_return = simulate(2, 500, n_states=n_states)
     base = fit_static(log_return, n_states=n_states)
-    fit = fit_change_bounded(log_return, base, bound=0.0)
+    fit = fit_bounded(log_return, base, bound=0.0)
     still, moved = base.parameters, fit.parameters
     assert largest_change(moved.transmat) == 0.0
     assert fit.objective[0] == pytest.approx(penalised_static(log_return, base), abs=1e-8)
@@ -163,7 +167,7 @@ def test_no_path_of_a_row_explains_the_moves_that_the_fit_expects_any_better(see
     """A fixed point: another M-step gains less than the iterations stopped for."""
     log_return = simulate(seed, 500, n_states=n_states)
     base = fit_static(log_return, n_states=n_states)
-    chosen = fit_change_bounded(log_return, base, bound=bound).parameters
+    chosen = fit_bounded(log_return, base, bound=bound).parameters
     block = block_of_moves(len(log_return))
     n_blocks = block[-1] + 1
     assert chosen.transmat.shape == (n_blocks, n_states, n_states)
@@ -194,7 +198,7 @@ def test_a_looser_bound_never_ends_lower_from_where_a_tighter_one_ended(returns,
     """Every path that a tighter bound allows is allowed, so EM has only further to climb."""
     fit = static_fit
     for bound in (1e-5, 1e-4, 1e-3):
-        looser = fit_change_bounded(returns, fit, bound=bound)
+        looser = fit_bounded(returns, fit, bound=bound)
         assert looser.objective[0] >= fit.objective[-1] - 1e-8
         assert looser.objective[-1] > fit.objective[-1]
         fit = looser
@@ -218,7 +222,7 @@ def test_a_start_with_its_states_in_another_order_ends_in_the_same_order(
         transmat=plain.transmat[np.ix_([0], order, order)],
         scale=plain.scale[order],
     )
-    found = fit_change_bounded(returns, static_fit._replace(parameters=shuffled), bound=3e-4)
+    found = fit_bounded(returns, static_fit._replace(parameters=shuffled), bound=3e-4)
     for name in ("startprob", "transmat", "scale"):
         np.testing.assert_allclose(
             getattr(found.parameters, name),
@@ -236,14 +240,14 @@ def test_250_returns_are_enough(n_states):
     log_return = simulate(5, 250, n_states=n_states)
     base = fit_static(log_return, n_states=n_states)
     for bound in (BOUND, 2e-3):
-        fit = fit_change_bounded(log_return, base, bound=bound)
+        fit = fit_bounded(log_return, base, bound=bound)
         assert_climbs(fit, base, bound=bound)
         assert len(fit.parameters.transmat) == 12
         assert np.isfinite(fit.transitions.counts).all()
 
 
 def test_the_same_returns_give_the_same_bits(returns, static_fit, moving_fit):
-    again = fit_change_bounded(returns, static_fit, bound=3e-4)
+    again = fit_bounded(returns, static_fit, bound=3e-4)
     for name in ("startprob", "transmat", "scale"):
         left, right = getattr(again.parameters, name), getattr(moving_fit.parameters, name)
         assert left.tobytes() == right.tobytes()
@@ -255,7 +259,7 @@ def test_the_same_returns_give_the_same_bits(returns, static_fit, moving_fit):
 @pytest.mark.parametrize("bound", [-1e-4, np.nan])
 def test_a_bound_that_is_negative_or_not_a_number_is_refused(returns, static_fit, bound):
     with pytest.raises(ValueError, match=r"bound is .*; it must be 0 or more"):
-        fit_change_bounded(returns, static_fit, bound=bound)
+        fit_bounded(returns, static_fit, bound=bound)
 
 
 def test_the_counts_a_forecast_draws_from_have_the_matrix_in_force_as_their_mean(
@@ -298,7 +302,22 @@ def test_after_a_change_the_matrix_in_force_is_nearer_to_the_truth_than_the_stat
         seed, transmat, loc=LOC, scale=np.array([0.01, 0.04]), dof=8.0
     )
     base = fit_static(log_return, n_states=2)
-    moving = fit_change_bounded(log_return, base, bound=5e-5)
+    moving = fit_bounded(log_return, base, bound=5e-5)
     still = total_variation(base.parameters.transmat[0], transmat[-1])
     moved = total_variation(moving.parameters.transmat[-1], transmat[-1])
     assert moved < 0.75 * still
+
+
+def test_imagined_moves_of_the_static_matrix_enter_the_objective_which_falls_at_no_iteration(
+    returns, static_fit, moving_fit
+):
+    fit = fit_change_bounded(returns, static_fit, bound=3e-4, prior_share=0.2)
+    pull = 0.2 * (len(returns) - 1) / 3 * static_fit.parameters.transmat[0]
+    extra = (pull * np.log(fit.parameters.transmat).mean(axis=0)).sum()
+    expected = penalised(returns, fit.parameters) + extra
+    assert (np.diff(fit.objective) > -1e-7).all()
+    assert fit.objective[-1] == pytest.approx(expected, abs=2e-4)
+    still = static_fit.parameters.transmat[0]
+    assert np.abs(fit.parameters.transmat - still).mean() < (
+        0.9 * np.abs(moving_fit.parameters.transmat - still).mean()
+    )

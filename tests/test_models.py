@@ -14,6 +14,7 @@ from belief.drift import posterior_drift
 from belief.errors import FitError, UsageError
 from belief.few_state import simulate_scales
 from belief.models import (
+    DEFAULT_MODEL,
     DRIFT_HALF_LIFE,
     MAX_HORIZON,
     MODELS,
@@ -48,7 +49,7 @@ def known(nvda):
 
 @pytest.fixture(scope="module")
 def fitted(known):
-    return fit("few_state", known)
+    return fit(DEFAULT_MODEL, known)
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +109,7 @@ def test_the_matrix_in_force_is_not_the_static_one_and_both_are_in_the_belief(fi
 
 def test_the_belief_says_as_of_when_and_from_how_much(fitted, known):
     held = belief(fitted)
-    assert (held.symbol, held.model, held.as_of) == ("NVDA", "few_state", AS_OF)
+    assert (held.symbol, held.model, held.as_of) == ("NVDA", DEFAULT_MODEL, AS_OF)
     assert held.n_sessions == len(known.session) - 1
     assert fitted.converged
     assert json.loads(json.dumps(held.to_dict()))["as_of"] == "2024-03-01"
@@ -137,10 +138,12 @@ def with_unchecked_garbage(prices):
     return spoiled
 
 
-@pytest.mark.parametrize("spoil", [with_valid_garbage, with_unchecked_garbage])
-def test_nothing_after_as_of_changes_a_byte_of_fit_belief_or_forecast(nvda, fitted, known, spoil):
-    blind = spoil(nvda).until(AS_OF)
-    assert bytes_of(fit("few_state", blind), blind) == bytes_of(fitted, known)
+@pytest.mark.parametrize("model", MODELS)
+def test_nothing_after_as_of_changes_a_byte_of_fit_belief_or_forecast(nvda, known, model):
+    clean = bytes_of(fit(model, known), known)
+    for spoil in (with_valid_garbage, with_unchecked_garbage):
+        blind = spoil(nvda).until(AS_OF)
+        assert bytes_of(fit(model, blind), blind) == clean
 
 
 def test_the_first_and_the_last_close_known_count(fitted, known):
@@ -149,7 +152,9 @@ def test_the_first_and_the_last_close_known_count(fitted, known):
         close = known.close.copy()
         close[row] = np.nextafter(known.high[row] * 0.5 + known.low[row] * 0.5, 0.0)
         changed = dataclasses.replace(known, close=close)
-        for before, after in zip(clean, bytes_of(fit("few_state", changed), changed), strict=True):
+        for before, after in zip(
+            clean, bytes_of(fit(DEFAULT_MODEL, changed), changed), strict=True
+        ):
             assert before != after
 
 
@@ -170,10 +175,10 @@ def test_a_forecast_is_the_same_bits_alone_and_beside_longer_ones(fitted, known,
 SCRIPT = """
 import hashlib, sys
 import numpy as np
-from belief.models import fit, forecasts
+from belief.models import DEFAULT_MODEL, fit, forecasts
 from belief.sources import load_prices
 known = load_prices("NVDA").until(np.datetime64(sys.argv[1]))
-fitted = fit("few_state", known)
+fitted = fit(DEFAULT_MODEL, known)
 digest = hashlib.sha256(fitted.to_json().encode())
 for forecast in forecasts(fitted, known, [np.datetime64(text) for text in sys.argv[2:]]):
     digest.update(forecast.log_return_quantile.tobytes())
@@ -221,14 +226,15 @@ def test_an_unknown_model_is_named_with_the_ones_there_are(known):
     assert all(name in str(error.value) for name in MODELS)
 
 
-def test_a_short_history_is_refused_and_the_shortest_allowed_is_not(nvda):
+@pytest.mark.parametrize("model", MODELS)
+def test_a_short_history_is_refused_and_the_shortest_allowed_is_not(nvda, model):
     def first(n):
         return nvda.until(nvda.session[n - 1])
 
     with pytest.raises(FitError, match="249 returns are too few"):
-        fit("few_state", first(250))
+        fit(model, first(250))
     shortest = first(251)
-    fitted = fit("few_state", shortest)
+    fitted = fit(model, shortest)
     assert fitted.n_sessions == 250
     (forecast,) = forecasts(fitted, shortest, [session_after(shortest.as_of, 21)])
     low, high = forecast.interval(0.9)

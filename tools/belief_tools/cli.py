@@ -29,7 +29,9 @@ class Model(StrEnum):
     """The models by name, as `belief.models.MODELS` has them."""
 
     few_state = "few_state"
+    few_state_memory = "few_state_memory"
     few_state_static = "few_state_static"
+    chain = "chain"
 
 
 class Consult(StrEnum):
@@ -90,7 +92,7 @@ def ask(
     as_of: AsOf = None,
     symbol: Symbol = None,
     prices: PricesFile = None,
-    model: ModelName = Model.few_state,
+    model: ModelName = Model.few_state_memory,
     consult: ConsultMode = Consult.tool,
     as_json: Json = False,
 ) -> None:
@@ -119,7 +121,7 @@ def chat(
     as_of: AsOf = None,
     symbol: Symbol = None,
     prices: PricesFile = None,
-    model: ModelName = Model.few_state,
+    model: ModelName = Model.few_state_memory,
     consult: ConsultMode = Consult.tool,
 ) -> None:
     """Talk about prices: each answer consults the belief anew and ends with its receipt.
@@ -137,7 +139,7 @@ def now(
     as_of: AsOf = None,
     symbol: Symbol = None,
     prices: PricesFile = None,
-    model: ModelName = Model.few_state,
+    model: ModelName = Model.few_state_memory,
     plot: Plot = None,
     as_json: Json = False,
 ) -> None:
@@ -267,8 +269,10 @@ def _print_belief(held: dict[str, Any], tool: "ForecastTool") -> None:
         print(
             f"{regime['name']:<11}{regime['probability']:>8.1%}{regime['before']:>8.1%}"
             f"{regime['volatility']:>12.0%}{regime['remaining_sessions']:>15.0f}"
-            f"{regime['effective_moves']:>12.0f}"
+            f"{regime['effective_moves']:>12.0f}{' *' if regime['from_prior'] else ''}"
         )
+    if any(regime["from_prior"] for regime in held["regimes"]):
+        print("* too few moves to estimate from: its row below is that of the static fit")
     _print_transitions(held)
 
 

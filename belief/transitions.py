@@ -109,7 +109,7 @@ def weighted_memory(
         raise ValueError(f"half_life is {half_life}; it must be positive")
     if not min_effective_moves >= 0:
         raise ValueError(f"min_effective_moves is {min_effective_moves}; it must be 0 or more")
-    _check_prior(counts, prior)
+    check_counts(counts, prior)
     if similarity is not None:
         _check_similarity(counts, similarity)
     keep = 0.5 ** (1.0 / half_life)
@@ -127,11 +127,23 @@ def weighted_memory(
     return TransitionPath(total / total.sum(axis=2, keepdims=True), total, effective, from_prior)
 
 
-def _check_prior(counts: Array, prior: Array) -> None:
+def check_counts(counts: Array, prior: Array) -> None:
+    """Refuse moves and imagined moves that do not fit together.
+
+    Args:
+        counts: (B, K, K) expected moves i -> j in each block.
+        prior: (K, K) imagined moves.
+
+    Raises:
+        ValueError: a shape is wrong, there is no block, a count is negative or not a number, or an
+            imagined count is not positive.
+    """
     if counts.ndim != 3 or counts.shape[1] != counts.shape[2] or not len(counts):
         raise ValueError(f"counts has shape {counts.shape}; it must be (B, K, K), B at least 1")
     if prior.shape != counts.shape[1:]:
         raise ValueError(f"prior has shape {prior.shape}; counts wants {counts.shape[1:]}")
+    if not counts.min() >= 0:
+        raise ValueError(f"counts has the value {counts.min()}; all must be 0 or more")
     if not prior.min() > 0:
         raise ValueError(f"prior has the count {prior.min()}; all must be positive")
 

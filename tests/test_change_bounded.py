@@ -410,7 +410,7 @@ def test_a_bound_that_is_negative_or_not_a_number_is_named(bound):
 @pytest.mark.parametrize("value", [0.0, -1.0, np.nan])
 def test_prior_counts_that_are_not_positive_are_named(value):
     for estimate in estimates(prior=value):
-        with pytest.raises(ValueError, match=f"prior counts are .*{value}.*; all must be positive"):
+        with pytest.raises(ValueError, match=f"prior has the count {value}; all must be positive"):
             estimate()
 
 
@@ -445,3 +445,17 @@ def test_a_path_follows_a_drift_that_one_matrix_cannot():
     path = change_bounded(moves, bound=0.4 / (n_blocks - 1) + 1e-9, prior=np.full((2, 2), 1e-6))
     np.testing.assert_allclose(path.transmat[:, 0, 0], moving, rtol=0.0, atol=1e-6)
     np.testing.assert_allclose(path.transmat[:, 1], [[0.2, 0.8]] * n_blocks, rtol=0.0, atol=1e-6)
+
+
+def test_counts_of_a_wrong_shape_or_sign_are_named():
+    prior = np.ones((2, 2))
+    for counts in (np.zeros((0, 2, 2)), np.zeros((3, 2))):
+        with pytest.raises(ValueError, match="counts has shape .*B at least 1"):
+            change_bounded(counts, bound=0.1, prior=prior)
+    for counts in (np.zeros((0, 2)), np.zeros((3, 3))):
+        with pytest.raises(ValueError, match=r"counts has shape .*\(B, 2\)"):
+            two_way(counts, bound=0.1, prior=np.ones(2))
+    with pytest.raises(ValueError, match="counts has the value -1.0"):
+        change_bounded(np.full((3, 2, 2), -1.0), bound=0.1, prior=prior)
+    with pytest.raises(ValueError, match="counts has the value nan"):
+        two_way(np.full((3, 2), np.nan), bound=0.1, prior=np.ones(2))

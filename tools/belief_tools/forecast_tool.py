@@ -238,9 +238,10 @@ def summary(name: str, forecast: Forecast) -> str:
         name: the company as people call it.
         forecast: what to say.
     """
-    low, high = forecast.interval(0.9)
+    # rounded once as in the result's fields, or a figure on the edge would differ from its field
+    low, high = (_price(bound) for bound in forecast.interval(0.9))
     return (
-        f"On {forecast.target} {name} is expected at {money(forecast.median)}; "
+        f"On {forecast.target} {name} is expected at {money(_price(forecast.median))}; "
         f"90 % chance between {money(low)} and {money(high)}; "
         f"last close {cents(forecast.last_close)}"
     )

@@ -56,8 +56,8 @@ def change_bounded(counts: Array, *, bound: float, prior: Array) -> TransitionPa
         estimated probabilities. A row never visited is the prior's.
 
     Raises:
-        ValueError: the bound is negative or not a number, or the counts are not those of
-            `transitions.check_counts`.
+        ValueError: the bound is negative or not a number, a count is negative or not a
+            number, or counts and prior do not fit together (`transitions.check_counts`).
 
     Example:
         >>> moves = np.array([[[9.0, 1.0], [1.0, 1.0]], [[6.0, 4.0], [1.0, 1.0]]])
@@ -66,7 +66,7 @@ def change_bounded(counts: Array, *, bound: float, prior: Array) -> TransitionPa
         [[0.815, 0.185], [0.715, 0.285]]
     """
     check_counts(counts, prior)
-    _check_bound(bound)
+    _check_values(counts, bound)
     share = prior / len(counts)
     rows = [
         _row_path(counts[:, i] + share[i], bound, counts[:, i].sum(axis=0) + prior[i])
@@ -110,11 +110,9 @@ def two_way(counts: Array, *, bound: float, prior: Array, forget: float = 1.0) -
         >>> two_way(rise, bound=0.0, prior=np.full(2, 1e-9)).online.round(3).tolist()
         [1.0, 0.5, 0.667, 0.75]
     """
-    _check_bound(bound)
     if counts.ndim != 2 or counts.shape[1] != 2 or not len(counts):
         raise ValueError(f"counts has shape {counts.shape}; it must be (B, 2), B at least 1")
-    if not counts.min() >= 0.0:
-        raise ValueError(f"counts has the value {counts.min()}; all must be 0 or more")
+    _check_values(counts, bound)
     if not prior.min() > 0.0:
         raise ValueError(f"prior has the count {prior.min()}; all must be positive")
     if not 0.0 < forget <= 1.0:
@@ -124,7 +122,9 @@ def two_way(counts: Array, *, bound: float, prior: Array, forget: float = 1.0) -
     return TwoWay(online, _clip_back(online, float(bound)))
 
 
-def _check_bound(bound: float) -> None:
+def _check_values(counts: Array, bound: float) -> None:
+    if not counts.min() >= 0.0:
+        raise ValueError(f"counts has the value {counts.min()}; all must be 0 or more")
     if not bound >= 0.0:
         raise ValueError(f"bound is {bound}; it must be 0 or more")
 

@@ -135,15 +135,12 @@ def check_counts(counts: Array, prior: Array) -> None:
         prior: (K, K) imagined moves.
 
     Raises:
-        ValueError: a shape is wrong, there is no block, a count is negative or not a number, or an
-            imagined count is not positive.
+        ValueError: a shape is wrong, there is no block, or an imagined count is not positive.
     """
     if counts.ndim != 3 or counts.shape[1] != counts.shape[2] or not len(counts):
         raise ValueError(f"counts has shape {counts.shape}; it must be (B, K, K), B at least 1")
     if prior.shape != counts.shape[1:]:
         raise ValueError(f"prior has shape {prior.shape}; counts wants {counts.shape[1:]}")
-    if not counts.min() >= 0:
-        raise ValueError(f"counts has the value {counts.min()}; all must be 0 or more")
     if not prior.min() > 0:
         raise ValueError(f"prior has the count {prior.min()}; all must be positive")
 

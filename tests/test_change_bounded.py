@@ -450,12 +450,12 @@ def test_a_path_follows_a_drift_that_one_matrix_cannot():
 def test_counts_of_a_wrong_shape_or_sign_are_named():
     prior = np.ones((2, 2))
     for counts in (np.zeros((0, 2, 2)), np.zeros((3, 2))):
-        with pytest.raises(ValueError, match="counts has shape .*B at least 1"):
+        with pytest.raises(ValueError, match=r"counts has shape .*B at least 1"):
             change_bounded(counts, bound=0.1, prior=prior)
     for counts in (np.zeros((0, 2)), np.zeros((3, 3))):
         with pytest.raises(ValueError, match=r"counts has shape .*\(B, 2\)"):
             two_way(counts, bound=0.1, prior=np.ones(2))
-    with pytest.raises(ValueError, match="counts has the value -1.0"):
+    with pytest.raises(ValueError, match=r"counts has the value -1.0"):
         change_bounded(np.full((3, 2, 2), -1.0), bound=0.1, prior=prior)
     with pytest.raises(ValueError, match="counts has the value nan"):
         two_way(np.full((3, 2), np.nan), bound=0.1, prior=np.ones(2))

@@ -156,18 +156,25 @@ def staying_over_time(axes: "Axes", belief: Belief, session: Days, transmat: Arr
         colour = REGIME_COLOURS[name]
         staying = np.append(transmat[:, state, state], transmat[-1, state, state])
         axes.plot(days, staying, drawstyle="steps-post", color=colour, label=name)
-        static = belief.static_transition_matrix[state, state]
-        axes.plot(days[[0, -1]], [static, static], "--", color=colour, label=f"{name}, static fit")
+        if n_blocks > 1:
+            static = belief.static_transition_matrix[state, state]
+            axes.plot(
+                days[[0, -1]], [static, static], "--", color=colour, label=f"{name}, static fit"
+            )
     axes.set_xlim(session[0], session[-1])
     axes.set_ylim(top=1.0)
     axes.set_ylabel("probability of staying\none more session")
     _date_sessions(axes)
     _legend(axes)
+    beside = (
+        f" beside one matrix for all time (dashed); one matrix per {BLOCK_LENGTH} sessions"
+        if n_blocks > 1
+        else ": one matrix for all time"
+    )
     _title(
         axes,
         f"{belief.symbol}: transition probabilities over time, fitted through {belief.as_of}",
-        f"model {belief.model} beside one matrix for all time (dashed); "
-        f"{belief.n_sessions:,} sessions, one matrix per {BLOCK_LENGTH}",
+        f"model {belief.model}{beside}; fitted to {belief.n_sessions:,} sessions",
     )
 
 

@@ -4,7 +4,7 @@ Walks forward over 2003-2012, on which the settings were chosen, and over 2013 t
 snapshot, which is only reported; refits every 63 sessions and filters in between. Gains are over
 the static fit, with t-values that take no account of autocorrelation.
 
-    python benchmarks/time_varying.py        about 15 minutes on two cores
+    python benchmarks/time_varying.py        about 5 minutes on two cores
 """
 
 from functools import partial

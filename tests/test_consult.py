@@ -490,6 +490,13 @@ def test_a_text_cut_off_in_a_figure_is_not_shown(tool, result):
     assert (given.text, given.stop_reason) == (statement(result), "replaced")
 
 
+def test_a_right_sentence_repeated_until_it_is_cut_off_is_not_shown(tool, result, good):
+    droning = "; ".join([good.rstrip(".")] * 3)
+    given = consulted(tool, plays([cut_off(droning)])).given
+    assert (given.text, given.stop_reason) == (statement(result), "replaced")
+    assert "cut off at the token limit" in given.checks["findings"][0]["message"]
+
+
 def test_a_text_cut_off_between_figures_is_shown_with_a_note(tool, good):
     given = consulted(tool, plays([cut_off(good)])).given
     assert given.text == good

@@ -380,6 +380,10 @@ class _Consultation:
         text = reply.text.strip()
         findings = check(text, result.to_dict(), question=self._asked)
         if not findings and reply.finish_reason == "length":
+            if not text.endswith((".", "!", "?")):
+                # small models repeat a right sentence until they are stopped in the middle of it
+                reason = "the text was cut off at the token limit; say it in fewer words"
+                return text, (Finding(text[-40:], "sentence", reason),)
             self.notes.append("the model's text was cut off at the token limit")
         return text, findings
 

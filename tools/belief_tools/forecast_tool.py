@@ -213,7 +213,6 @@ class ForecastTool:
     def _volatility_ratio(self) -> float:
         """How far apart the two most alike regimes are."""
         volatility = np.array([regime.volatility for regime in belief(self.fitted).regimes])
-        volatility.sort()  # after an observed move of any size it may be about the same
         return float((volatility[1:] / volatility[:-1]).min())
 
     def _notes(self) -> list[str]:
@@ -222,7 +221,7 @@ class ForecastTool:
             basis = "the CSV file lists no splits, so its prices are taken as they stand"
         notes = [basis]
         ratio = self._volatility_ratio()
-        if ratio < MERGED:
+        if ratio < MERGED and self.fitted.model != "chain":  # its states are seen, not told apart
             notes.append(
                 f"two regimes differ by only {ratio - 1:.0%} in volatility: read them as one"
             )

@@ -26,6 +26,8 @@ BARRIER_FACTOR = 100.0
 NEWTON_STEPS = 100
 # A root is found when a step towards it is shorter; the likelihood errs by the square of that.
 ROOT = 1e-11
+# Smaller imagined counts would let probabilities come nearer to 0 than these tolerances tell apart.
+SMALLEST_PRIOR = 1e-6
 
 
 class TwoWay(NamedTuple):
@@ -47,7 +49,7 @@ def change_bounded(counts: Array, *, bound: float, prior: Array) -> TransitionPa
         counts: (B, K, K) expected moves i -> j in each block, oldest first.
         bound: largest change of any probability from one block to the next; 0 gives the frequency
             of all moves, 1 or more the frequency in each block.
-        prior: (K, K) imagined moves, all positive, spread evenly over the blocks.
+        prior: (K, K) imagined moves, at least 1e-6 each, spread evenly over the blocks.
 
     Returns:
         `TransitionPath` of the path that maximises the likelihood of all blocks together. Its
@@ -61,12 +63,12 @@ def change_bounded(counts: Array, *, bound: float, prior: Array) -> TransitionPa
 
     Example:
         >>> moves = np.array([[[9.0, 1.0], [1.0, 1.0]], [[6.0, 4.0], [1.0, 1.0]]])
-        >>> path = change_bounded(moves, bound=0.1, prior=np.full((2, 2), 1e-9))
+        >>> path = change_bounded(moves, bound=0.1, prior=np.full((2, 2), 1e-6))
         >>> path.transmat[:, 0].round(3).tolist()
         [[0.815, 0.185], [0.715, 0.285]]
     """
     check_counts(counts, prior)
-    _check_values(counts, bound)
+    _check_values(counts, prior, bound)
     share = prior / len(counts)
     rows = [
         _row_path(counts[:, i] + share[i], bound, counts[:, i].sum(axis=0) + prior[i])
@@ -95,7 +97,7 @@ def two_way(counts: Array, *, bound: float, prior: Array, forget: float = 1.0) -
     Args:
         counts: (B, 2) times each outcome came about in each block; fractions are fine.
         bound: largest change of the probability from one block to the next.
-        prior: (2,) imagined outcomes in every block, both positive.
+        prior: (2,) imagined outcomes in every block, at least 1e-6 each.
         forget: weight of a block relative to the one after it, in (0, 1].
 
     Returns:
@@ -107,14 +109,12 @@ def two_way(counts: Array, *, bound: float, prior: Array, forget: float = 1.0) -
 
     Example:
         >>> rise = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 0.0]])
-        >>> two_way(rise, bound=0.0, prior=np.full(2, 1e-9)).online.round(3).tolist()
+        >>> two_way(rise, bound=0.0, prior=np.full(2, 1e-6)).online.round(3).tolist()
         [1.0, 0.5, 0.667, 0.75]
     """
     if counts.ndim != 2 or counts.shape[1] != 2 or not len(counts):
         raise ValueError(f"counts has shape {counts.shape}; it must be (B, 2), B at least 1")
-    _check_values(counts, bound)
-    if not prior.min() > 0.0:
-        raise ValueError(f"prior has the count {prior.min()}; all must be positive")
+    _check_values(counts, prior, bound)
     if not 0.0 < forget <= 1.0:
         raise ValueError(f"forget is {forget}; it must lie in (0, 1]")
     first, second = np.ascontiguousarray((counts + prior).T)
@@ -122,7 +122,11 @@ def two_way(counts: Array, *, bound: float, prior: Array, forget: float = 1.0) -
     return TwoWay(online, _clip_back(online, float(bound)))
 
 
-def _check_values(counts: Array, bound: float) -> None:
+def _check_values(counts: Array, prior: Array, bound: float) -> None:
+    if not prior.min() > 0.0:
+        raise ValueError(f"prior has the count {prior.min()}; all must be positive")
+    if prior.min() < SMALLEST_PRIOR:
+        raise ValueError(f"prior has the count {prior.min()}; the least is {SMALLEST_PRIOR}")
     if not counts.min() >= 0.0:
         raise ValueError(f"counts has the value {counts.min()}; all must be 0 or more")
     if not bound >= 0.0:

@@ -459,3 +459,12 @@ def test_counts_of_a_wrong_shape_or_sign_are_named():
         change_bounded(np.full((3, 2, 2), -1.0), bound=0.1, prior=prior)
     with pytest.raises(ValueError, match="counts has the value nan"):
         two_way(np.full((3, 2), np.nan), bound=0.1, prior=np.ones(2))
+
+
+def test_imagined_counts_too_small_to_tell_from_none_are_named():
+    counts = np.array([[[21.0, 0.0], [1.0, 1.0]], [[0.0, 21.0], [1.0, 1.0]]])
+    with pytest.raises(ValueError, match="prior has the count 1e-11; the least is 1e-06"):
+        change_bounded(counts, bound=0.05, prior=np.full((2, 2), 1e-11))
+    path = change_bounded(counts, bound=0.05, prior=np.full((2, 2), 1e-6)).transmat[:, 0]
+    # the best path falls by the bound around one half
+    np.testing.assert_allclose(path[:, 0], [0.525, 0.475], rtol=0.0, atol=1e-6)

@@ -8,7 +8,7 @@ and prints, for each estimator and course, averaged over sessions and seeds,
     belief     total variation between the filtered belief and the one that knows the truth
     log score  thousandths of a nat per session below the forecast that knows the truth
 
-    python benchmarks/simulated_drift.py [SEEDS]        about 10 minutes a seed on two cores
+    python benchmarks/simulated_drift.py [SEEDS]        about 5 minutes a seed on two cores
 """
 
 import sys

@@ -16,12 +16,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from belief.drift import Drift
 from belief.errors import FitError
 from belief.few_state import BLOCK_LENGTH, N_PATHS, SESSIONS_PER_YEAR
 from belief.few_state_fit import PRIOR_ARROW
-from belief.fitted_model import FittedModel
-from belief.forecast import NORMAL, NORMAL_SCORES, quantiles_of_draws
+from belief.fitted_model import FittedModel, Reached
+from belief.forecast import NORMAL, NORMAL_SCORES, Outlook, quantiles_of_draws
+from belief.observations import Observations
 from belief.posterior import Belief, regimes_in_force
 from belief.return_bins import (
     LOGITS,
@@ -64,6 +64,23 @@ class Chain(NamedTuple):
     transitions: TransitionPath
     static_transmat: Array
     n_sessions: int
+
+
+def fit(model: str, observations: Observations, start: FittedModel | None) -> Reached:
+    """Fit the chain that is shipped and describe where it ended.
+
+    Args:
+        model: "chain".
+        observations: of consecutive sessions.
+        start: not needed: counting moves takes no iterations, and nothing might not converge.
+
+    Raises:
+        FitError: the returns are too few, or so many are equal that they cannot fill the bins.
+    """
+    log_return = observations.log_return
+    fitted = fit_chain(log_return)
+    log_likelihood = float(log_predictive(fitted, log_return).sum())
+    return Reached(model_parameters(fitted, log_return), log_likelihood, 1, converged=True)
 
 
 def fit_chain(log_return: Array, *, n_bins: int = N_BINS, bound: float = BOUND) -> Chain:
@@ -204,7 +221,7 @@ def hold_belief(fitted: FittedModel) -> Belief:
     return Belief(
         symbol=fitted.symbol,
         model=fitted.model,
-        as_of=fitted.trained_through,
+        as_of=fitted.known_through,
         regimes=regimes_in_force(
             [f"{name} move" for name in BIN_NAMES[len(now)]], parameters, volatility
         ),
@@ -216,31 +233,49 @@ def hold_belief(fitted: FittedModel) -> Belief:
     )
 
 
-def states_over_time(fitted: FittedModel, log_return: Array) -> Array:
-    """Mark the bin of every session the chain was fitted to.
+def carry(fitted: FittedModel, observations: Observations) -> dict[str, Array]:
+    """Move the belief on to the last of the observations; nothing is fitted again.
 
     Args:
         fitted: its parameters are those of `model_parameters`.
-        log_return: (N,) the natural-log returns it was fitted to.
+        observations: those it was fitted to, and later ones.
+
+    Returns:
+        The parameters with `filtered` and `predicted` of the last session.
+    """
+    values = fitted.parameters
+    index = bin_index(observations.log_return[-2:], _bins(fitted))
+    n_moves, last = len(observations) - 1, len(values["transmat"]) - 1
+    block = _move_block(n_moves, fitted.n_sessions, last)[-1]
+    now = {
+        "filtered": np.eye(len(values["mass"]))[index[-1]],
+        "predicted": values["transmat"][block, index[-2]].copy(),
+    }
+    return {**values, **now}
+
+
+def states_over_time(fitted: FittedModel, observations: Observations) -> Array:
+    """Mark the bin of every session.
+
+    Args:
+        fitted: its parameters are those of `model_parameters`.
+        observations: those it was fitted to, and later ones.
 
     Returns:
         (N, K) 1 for the bin of the session, 0 elsewhere.
-
-    Raises:
-        ValueError: there are more or fewer returns than the model was fitted to.
     """
-    if len(log_return) != fitted.n_sessions:
-        raise ValueError(
-            f"{len(log_return)} returns; the model was fitted to {fitted.n_sessions} of them"
-        )
+    bins = _bins(fitted)
+    return np.asarray(np.eye(len(bins.mass))[bin_index(observations.log_return, bins)])
+
+
+def _bins(fitted: FittedModel) -> Bins:
     values = fitted.parameters
     loc, scale, dof = (float(values[name]) for name in ("loc", "scale", "dof"))
-    bins = Bins(False, values["edges"], values["mass"], loc, scale, dof)
-    return np.asarray(np.eye(len(bins.mass))[bin_index(log_return, bins)])
+    return Bins(False, values["edges"], values["mass"], loc, scale, dof)
 
 
 def forecast_quantiles(
-    fitted: FittedModel, horizons: Sequence[int], drift: Drift, rng: np.random.Generator
+    fitted: FittedModel, horizons: Sequence[int], outlook: Outlook, rng: np.random.Generator
 ) -> Array:
     """Quantiles of the log return to each horizon: exact for one session, simulated beyond.
 
@@ -250,13 +285,13 @@ def forecast_quantiles(
     Args:
         fitted: its parameters are those of `model_parameters`.
         horizons: sessions ahead, increasing.
-        drift: of the log price, per session; the doubt about it is the same for all sessions.
+        outlook: of which the drift is used; the model knows no events.
         rng: draws for a shorter horizon are a prefix of those for a longer one.
 
     Returns:
         (len(horizons), Q) natural-log returns at `NORMAL_SCORES`, each row increasing.
     """
-    parameters = fitted.parameters
+    parameters, drift = fitted.parameters, outlook.drift
     doubt = drift.sd * rng.standard_normal(N_PATHS)
     deviations = simulate_deviations(parameters, horizons, rng)
     rows = []
@@ -302,12 +337,16 @@ def simulate_deviations(
 
 def _matrix_index(chain: Chain, n_moves: int) -> Integers:
     """The block whose matrix each move follows, (n_moves,); the last one beyond the fit."""
+    return _move_block(n_moves, chain.n_sessions, len(chain.transitions.transmat) - 1)
+
+
+def _move_block(n_moves: int, n_fitted: int, last: int) -> Integers:
+    """Blocks of the moves, the first of which lie in a fit of n_fitted sessions."""
     from belief.hmm import block_index
 
-    last = len(chain.transitions.transmat) - 1
     index = np.full(n_moves, last, dtype=np.int64)
     if last:
-        index[: chain.n_sessions - 1] = block_index(chain.n_sessions - 1, BLOCK_LENGTH)
+        index[: n_fitted - 1] = block_index(n_fitted - 1, BLOCK_LENGTH)
     return index
 
 

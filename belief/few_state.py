@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from belief.drift import Drift
 from belief.fitted_model import FittedModel
-from belief.forecast import normal_mixture_quantiles
+from belief.forecast import Outlook, normal_mixture_quantiles
+from belief.observations import Observations
 from belief.posterior import REGIME_NAMES, Belief, regimes_in_force
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def hold_belief(fitted: FittedModel) -> Belief:
     return Belief(
         symbol=fitted.symbol,
         model=fitted.model,
-        as_of=fitted.trained_through,
+        as_of=fitted.known_through,
         regimes=regimes_in_force(REGIME_NAMES[len(volatility)], parameters, volatility),
         transition_matrix=now,
         static_transition_matrix=parameters["static_transmat"],
@@ -74,26 +74,38 @@ def hold_belief(fitted: FittedModel) -> Belief:
     )
 
 
-def states_over_time(fitted: FittedModel, log_return: Array) -> Array:
-    """Run the filter again over the returns a model was fitted to.
-
-    The parameters were estimated from all of these returns: row t is how today's model reads the
-    sessions up to t, not what was believed on that day.
+def carry(fitted: FittedModel, observations: Observations) -> dict[str, Array]:
+    """Move the belief on to the last of the observations; nothing is fitted again.
 
     Args:
         fitted: its parameters are those of `model_parameters`.
-        log_return: (N,) the natural-log returns it was fitted to.
+        observations: those it was fitted to, and later ones.
+
+    Returns:
+        The parameters with `filtered` and `predicted` of the last session.
+    """
+    states = _filter_again(fitted, observations)
+    now = {"filtered": states.filtered[-1].copy(), "predicted": states.predicted[-1].copy()}
+    return {**fitted.parameters, **now}
+
+
+def states_over_time(fitted: FittedModel, observations: Observations) -> Array:
+    """Run the filter again over the returns a model was fitted to, and later ones.
+
+    The parameters were estimated from all of the returns of the fit: row t is how the model reads
+    the sessions up to t, not what was believed on that day.
+
+    Args:
+        fitted: its parameters are those of `model_parameters`.
+        observations: those it was fitted to, and later ones.
 
     Returns:
         (N, K) filtered probabilities; the last row is the model's own.
-
-    Raises:
-        ValueError: there are more or fewer returns than the model was fitted to.
     """
-    if len(log_return) != fitted.n_sessions:
-        raise ValueError(
-            f"{len(log_return)} returns; the model was fitted to {fitted.n_sessions} of them"
-        )
+    return _filter_again(fitted, observations).filtered
+
+
+def _filter_again(fitted: FittedModel, observations: Observations) -> "Filtered":
     values = fitted.parameters
     parameters = Parameters(
         startprob=values["startprob"],
@@ -102,7 +114,7 @@ def states_over_time(fitted: FittedModel, log_return: Array) -> Array:
         scale=values["scale"],
         dof=float(values["dof"]),
     )
-    return forward(log_return, parameters).filtered
+    return forward(observations.log_return, parameters, n_fitted=fitted.n_sessions)
 
 
 def annualised_volatility(scale: Array, dof: float) -> Array:
@@ -119,19 +131,20 @@ def annualised_volatility(scale: Array, dof: float) -> Array:
 
 
 def forecast_quantiles(
-    fitted: FittedModel, horizons: Sequence[int], drift: Drift, rng: np.random.Generator
+    fitted: FittedModel, horizons: Sequence[int], outlook: Outlook, rng: np.random.Generator
 ) -> Array:
     """Quantiles of the log return to each horizon.
 
     Args:
         fitted: its parameters are those of `model_parameters`.
         horizons: sessions ahead, increasing.
-        drift: of the log price, per session; the doubt about it is the same for all sessions.
+        outlook: of which the drift is used; the model knows no events.
         rng: draws for a shorter horizon are a prefix of those for a longer one.
 
     Returns:
         (len(horizons), Q) natural-log returns at `NORMAL_SCORES`, each row increasing.
     """
+    drift = outlook.drift
     rows = [
         normal_mixture_quantiles(horizon * drift.mean, scale, common_sd=horizon * drift.sd)
         for horizon, scale in zip(horizons, simulate_scales(fitted, horizons, rng), strict=True)

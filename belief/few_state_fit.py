@@ -30,8 +30,9 @@ from belief.few_state import (
     student_log_constant,
     transmat_path,
 )
+from belief.fitted_model import FittedModel, Reached
 from belief.market import block_conditions, market_conditions, similarity
-from belief.observations import check_returns
+from belief.observations import Observations, check_returns
 from belief.transitions import TransitionPath, static, weighted_memory
 
 if TYPE_CHECKING:
@@ -199,6 +200,28 @@ def fit_weighted_memory(
             break
     ended = estimate(posterior.transitions)
     return _finished(log_return, parameters, ended, objective, converged)
+
+
+def fit(model: str, observations: Observations, start: FittedModel | None) -> Reached:
+    """Fit one of the few-state models and describe where it ended.
+
+    Args:
+        model: few_state, few_state_memory or few_state_static.
+        observations: of consecutive sessions.
+        start: not needed: these fits always begin with the same short runs.
+
+    Raises:
+        FitError: the returns are too few or do not vary.
+    """
+    log_return = observations.log_return
+    static_fit = fit_static(log_return)
+    chosen = static_fit
+    if model == "few_state":
+        chosen = fit_change_bounded(log_return, static_fit)
+    elif model == "few_state_memory":
+        chosen = fit_weighted_memory(log_return, static_fit)
+    parameters = model_parameters(chosen, static_fit, log_return)
+    return Reached(parameters, chosen.log_likelihood, len(chosen.objective), chosen.converged)
 
 
 def model_parameters(fit: Fit, static_fit: Fit, log_return: Array) -> dict[str, Array]:

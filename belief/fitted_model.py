@@ -7,14 +7,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 
-COMPUTES_WITH = ("numpy", "scipy", "numba", "hmmlearn")
+COMPUTES_WITH = ("numpy", "scipy", "numba", "hmmlearn", "arch")
+
+
+class Reached(NamedTuple):
+    """Where a fit ended: the fields of `FittedModel` that the models themselves know."""
+
+    parameters: dict[str, Array]
+    log_likelihood: float
+    n_iter: int
+    converged: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +38,9 @@ class FittedModel:
         n_iter: iterations the fit took.
         converged: whether it stopped because nothing moved any more.
         trained_from, trained_through: first and last session of the observations.
-        n_sessions: how many observations there were.
+        known_through: last session its state has seen; later than `trained_through` in a fit that
+            was carried on.
+        n_sessions: how many observations it was fitted to.
         fingerprint: SHA-256 of model, symbol, prices and the code that fitted them.
     """
 
@@ -41,6 +52,7 @@ class FittedModel:
     converged: bool
     trained_from: np.datetime64
     trained_through: np.datetime64
+    known_through: np.datetime64
     n_sessions: int
     fingerprint: str
 
@@ -55,6 +67,7 @@ class FittedModel:
             "parameters": {name: values.tolist() for name, values in self.parameters.items()},
             "trained_from": str(self.trained_from),
             "trained_through": str(self.trained_through),
+            "known_through": str(self.known_through),
         }
         return json.dumps(record)
 
@@ -70,7 +83,7 @@ class FittedModel:
             name: np.array(values, dtype=np.float64)
             for name, values in record["parameters"].items()
         }
-        for field in ("trained_from", "trained_through"):
+        for field in ("trained_from", "trained_through", "known_through"):
             record[field] = np.datetime64(record[field], "D")
         return cls(**record)
 

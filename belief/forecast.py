@@ -4,9 +4,12 @@ import math
 from dataclasses import dataclass
 from functools import cache
 from statistics import NormalDist
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from belief.drift import Drift
 
 Array = npt.NDArray[np.float64]
 
@@ -17,6 +20,19 @@ NORMAL = NormalDist()
 # Draws reach this normal score; beyond it, where a dozen decide, the tail is a power law.
 TAIL_SCORE = 3.0
 SMOOTHING = 0.1  # width of the average over draws, in normal scores
+
+
+class Outlook(NamedTuple):
+    """What is known at the origin about the sessions ahead, beside the state of the market.
+
+    Attributes:
+        drift: of the log price, per session; the doubt about it is the same for all sessions.
+        event_chance: (E, H) probability that scheduled event e has its reaction in session h + 1
+            after the origin; rows sum to at most 1.
+    """
+
+    drift: Drift
+    event_chance: Array
 
 
 @dataclass(frozen=True, eq=False)

@@ -45,12 +45,43 @@ def online_weights(log_score: Array, *, discount: float = DISCOUNT, floor: float
     n_sessions, n_models = log_score.shape
     total = np.zeros((n_sessions + 1, n_models))
     for t in range(n_sessions):
-        total[t + 1] = discount * total[t] + log_score[t]
-        # a model that once called what happened impossible comes back to the floor, not never
-        total[t + 1] = np.maximum(total[t + 1] - total[t + 1].max(), -1e6)
-    likely = np.exp(total)
-    likely /= likely.sum(axis=1, keepdims=True)
-    return np.asarray(floor / n_models + (1.0 - floor) * likely)
+        total[t + 1] = next_total(total[t], log_score[t], discount=discount)
+    return weights_of(total, floor=floor)
+
+
+def weights_of(total_score: Array, *, floor: float = FLOOR) -> Array:
+    """Weigh models by their discounted total scores.
+
+    Args:
+        total_score: (..., M) sums of discounted log scores, nats, up to a constant of each row.
+        floor: share of the weight that is spread evenly whatever the scores, in [0, 1].
+
+    Returns:
+        (..., M) weights; the last axis sums to 1.
+
+    Example:
+        >>> weights_of(np.log([1.0, 3.0]), floor=0.0).round(3).tolist()
+        [0.25, 0.75]
+    """
+    likely = np.exp(total_score - total_score.max(axis=-1, keepdims=True))
+    likely /= likely.sum(axis=-1, keepdims=True)
+    return np.asarray(floor / total_score.shape[-1] + (1.0 - floor) * likely)
+
+
+def next_total(total_score: Array, log_score: Array, *, discount: float = DISCOUNT) -> Array:
+    """Discounted total scores after one more session.
+
+    Args:
+        total_score: (M,) before it.
+        log_score: (M,) of the session, nats.
+        discount: how much of the weight of a score is left one session later, in (0, 1].
+
+    Returns:
+        (M,) with a largest total of 0. A model that once called what happened impossible comes
+        back to the floor, not never.
+    """
+    total = discount * total_score + log_score
+    return np.asarray(np.maximum(total - total.max(), -1e6))
 
 
 def mixed_log_score(weights: Array, log_score: Array) -> Array:

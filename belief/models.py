@@ -1,26 +1,34 @@
 """The models by name: fit one, ask it for its belief, ask it for forecasts."""
 
+import dataclasses
 import hashlib
 from collections.abc import Sequence
 from types import ModuleType
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from belief import chain, few_state, few_state_fit
+from belief import chain, few_state, few_state_fit, grid_belief, volatility_grid_fit
 from belief.drift import posterior_drift
 from belief.errors import UsageError
 from belief.fitted_model import FittedModel, fingerprint
-from belief.forecast import Forecast
-from belief.observations import observe
+from belief.forecast import Forecast, Outlook
+from belief.observations import Observations, observe
 from belief.posterior import Belief
 from belief.prices import Prices
 from belief.sessions import horizon_of, last_session_on_or_before, session_after
 
 Array = npt.NDArray[np.float64]
 
-MODELS = ("few_state", "few_state_memory", "few_state_static", "chain")
+# The modules that fit a model and that say what it means once it is fitted.
+KINDS: dict[str, tuple[ModuleType, ModuleType]] = {
+    **dict.fromkeys(volatility_grid_fit.HALF_LIVES, (volatility_grid_fit, grid_belief)),
+    **dict.fromkeys(
+        ("few_state", "few_state_memory", "few_state_static"), (few_state_fit, few_state)
+    ),
+    "chain": (chain, chain),
+}
+MODELS = tuple(KINDS)
 # The highest log score of them before 2013 (benchmarks/choose_few_state.py, choose_chain.py).
 DEFAULT_MODEL = "few_state_memory"
 MAX_HORIZON = 504
@@ -28,12 +36,14 @@ MAX_HORIZON = 504
 DRIFT_HALF_LIFE = 125.0
 
 
-def fit(model: str, prices: Prices) -> FittedModel:
+def fit(model: str, prices: Prices, *, start: FittedModel | None = None) -> FittedModel:
     """Fit a model to prices; the same prices and code give the same bytes.
 
     Args:
         model: one of `MODELS`.
         prices: cut at the as-of session.
+        start: a fit of the same model to the beginning of these prices, to start from; only a
+            backtest may pass one, for the fit then depends on it.
 
     Returns:
         `FittedModel`, trained through the last session of the prices.
@@ -44,7 +54,8 @@ def fit(model: str, prices: Prices) -> FittedModel:
     """
     name = fit_fingerprint(model, prices)
     observations = observe(prices)
-    reached = (_fit_chain if model == "chain" else _fit_few_state)(model, observations.log_return)
+    fitter, _ = KINDS[model]
+    reached = fitter.fit(model, observations, start)
     return FittedModel(
         model=model,
         symbol=prices.symbol,
@@ -54,36 +65,35 @@ def fit(model: str, prices: Prices) -> FittedModel:
         converged=reached.converged,
         trained_from=observations.session[0],
         trained_through=observations.session[-1],
+        known_through=observations.session[-1],
         n_sessions=len(observations),
         fingerprint=name,
     )
 
 
-class _Reached(NamedTuple):
-    """Where a fit ended: the fields of `FittedModel` that the models themselves know."""
+def carry(fitted: FittedModel, prices: Prices) -> FittedModel:
+    """Move a fit on to later sessions: its state has seen them, its estimates have not.
 
-    parameters: dict[str, Array]
-    log_likelihood: float
-    n_iter: int
-    converged: bool
+    Args:
+        fitted: known through a session of these prices.
+        prices: cut at the as-of session; they begin where those of the fit began.
 
+    Returns:
+        The fit, known through the last session of the prices.
 
-def _fit_few_state(model: str, log_return: Array) -> _Reached:
-    static_fit = few_state_fit.fit_static(log_return)
-    chosen = static_fit
-    if model == "few_state":
-        chosen = few_state_fit.fit_change_bounded(log_return, static_fit)
-    elif model == "few_state_memory":
-        chosen = few_state_fit.fit_weighted_memory(log_return, static_fit)
-    parameters = few_state_fit.model_parameters(chosen, static_fit, log_return)
-    return _Reached(parameters, chosen.log_likelihood, len(chosen.objective), chosen.converged)
-
-
-def _fit_chain(model: str, log_return: Array) -> _Reached:
-    """Counting the moves takes no iterations, so there is nothing that might not converge."""
-    fitted = chain.fit_chain(log_return)
-    log_likelihood = float(chain.log_predictive(fitted, log_return).sum())
-    return _Reached(chain.model_parameters(fitted, log_return), log_likelihood, 1, converged=True)
+    Raises:
+        ValueError: model and prices do not belong together.
+    """
+    if fitted.known_through == prices.as_of:
+        return fitted
+    observations = observe(prices)
+    if fitted.trained_from != observations.session[0] or fitted.known_through > prices.as_of:
+        raise ValueError(
+            f"the model knows {fitted.trained_from} to {fitted.known_through}, "
+            f"the prices {observations.session[0]} to {prices.as_of}"
+        )
+    parameters = _meaning(fitted).carry(fitted, observations)
+    return dataclasses.replace(fitted, parameters=parameters, known_through=prices.as_of)
 
 
 def fit_fingerprint(model: str, prices: Prices) -> str:
@@ -99,7 +109,7 @@ def fit_fingerprint(model: str, prices: Prices) -> str:
 
 def belief(fitted: FittedModel) -> Belief:
     """Read the belief a fitted model holds at the last session it was fitted to."""
-    held: Belief = _kind(fitted).hold_belief(fitted)
+    held: Belief = _meaning(fitted).hold_belief(fitted)
     return held
 
 
@@ -110,7 +120,7 @@ def states_over_time(fitted: FittedModel, prices: Prices) -> Array:
     sessions up to t, not what was believed on that day.
 
     Args:
-        fitted: trained through the last session of the prices.
+        fitted: known through the last session of the prices.
         prices: cut at the as-of session.
 
     Returns:
@@ -119,9 +129,8 @@ def states_over_time(fitted: FittedModel, prices: Prices) -> Array:
     Raises:
         ValueError: model and prices do not belong together.
     """
-    log_return = observe(prices).log_return
-    _check_trained_through(fitted, prices)
-    states: Array = _kind(fitted).states_over_time(fitted, log_return)
+    observations = _observed(fitted, prices)
+    states: Array = _meaning(fitted).states_over_time(fitted, observations)
     return states
 
 
@@ -165,7 +174,7 @@ def forecasts(
     """Forecast the closing price at each target; the same inputs give the same bytes.
 
     Args:
-        fitted: trained through the last session of the prices.
+        fitted: known through the last session of the prices.
         prices: cut at the as-of session.
         targets: sessions after as_of, increasing, up to `MAX_HORIZON` sessions ahead.
 
@@ -173,18 +182,21 @@ def forecasts(
         One `Forecast` per target, in dollars of as_of.
 
     Raises:
-        ValueError: the model was trained through another session than the prices end with, or the
-            targets are not increasing sessions after it.
+        ValueError: model and prices do not belong together, or the targets are not increasing
+            sessions after as_of.
     """
-    _check_trained_through(fitted, prices)
+    observations = _observed(fitted, prices)
     horizons = [horizon_of(prices.as_of, target) for target in targets]
     if not horizons or horizons[0] < 1 or (np.diff(horizons) < 1).any():
         raise ValueError(
             f"targets {[str(target) for target in targets]} must be increasing sessions "
             f"after {prices.as_of}"
         )
-    drift = posterior_drift(observe(prices).log_return, half_life=DRIFT_HALF_LIFE)
-    quantiles = _kind(fitted).forecast_quantiles(fitted, horizons, drift, _generator(fitted))
+    outlook = Outlook(
+        posterior_drift(observations.log_return, half_life=DRIFT_HALF_LIFE),
+        prices.events.ahead(prices.as_of, horizons[-1]),
+    )
+    quantiles = _meaning(fitted).forecast_quantiles(fitted, horizons, outlook, _generator(fitted))
     return [
         Forecast(
             symbol=prices.symbol,
@@ -199,16 +211,19 @@ def forecasts(
     ]
 
 
-def _kind(fitted: FittedModel) -> ModuleType:
-    """The module that says what a fitted model means."""
-    return chain if fitted.model == "chain" else few_state
+def _meaning(fitted: FittedModel) -> ModuleType:
+    return KINDS[fitted.model][1]
 
 
-def _check_trained_through(fitted: FittedModel, prices: Prices) -> None:
-    if fitted.trained_through != prices.as_of:
+def _observed(fitted: FittedModel, prices: Prices) -> Observations:
+    """The observations a fitted model knows."""
+    observations = observe(prices)
+    if (fitted.trained_from, fitted.known_through) != (observations.session[0], prices.as_of):
         raise ValueError(
-            f"the model knows {fitted.trained_through}, the prices end on {prices.as_of}"
+            f"the model knows {fitted.trained_from} to {fitted.known_through}, the prices "
+            f"{observations.session[0]} to {prices.as_of}"
         )
+    return observations
 
 
 def _generator(fitted: FittedModel) -> np.random.Generator:
@@ -217,6 +232,6 @@ def _generator(fitted: FittedModel) -> np.random.Generator:
     The numbers that were fitted stay out: where they differ in their last digit, on another machine
     or after one more session's correction, the forecast differs as little.
     """
-    text = f"{fitted.symbol} {fitted.trained_through} {fitted.model}"
+    text = f"{fitted.symbol} {fitted.known_through} {fitted.model}"
     seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big")
     return np.random.default_rng(seed)

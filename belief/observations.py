@@ -15,26 +15,38 @@ MIN_SESSIONS = 250
 
 @dataclass(frozen=True, eq=False)
 class Observations:
-    """Daily returns and ranges of one symbol, split-adjusted; row t is known at the close of t.
+    """Daily returns, ranges and events of one symbol, split-adjusted; row t is known at its close.
 
     Attributes:
         session: (N,) datetime64[D], the second to the last session of the prices.
         log_return: (N,) natural log of close over the close before.
         log_range: (N,) natural log of the high over the low of the session.
         intraday: (N,) natural log of close over open of the session.
+        event: (N,) bool, true at a session that reacts to a scheduled event.
     """
 
     session: npt.NDArray[np.datetime64]
     log_return: Array
     log_range: Array
     intraday: Array
+    event: npt.NDArray[np.bool_]
 
     def __post_init__(self) -> None:
-        for values in (self.session, self.log_return, self.log_range, self.intraday):
+        for values in (self.session, self.log_return, self.log_range, self.intraday, self.event):
             values.setflags(write=False)
 
     def __len__(self) -> int:
         return len(self.session)
+
+    def first(self, n_sessions: int) -> "Observations":
+        """The first sessions alone, as they were known at the last of them."""
+        return Observations(
+            session=self.session[:n_sessions].copy(),
+            log_return=self.log_return[:n_sessions].copy(),
+            log_range=self.log_range[:n_sessions].copy(),
+            intraday=self.intraday[:n_sessions].copy(),
+            event=self.event[:n_sessions].copy(),
+        )
 
 
 def observe(prices: Prices) -> Observations:
@@ -57,6 +69,7 @@ def observe(prices: Prices) -> Observations:
         log_return=np.log(prices.close[1:] * step / prices.close[:-1]),
         log_range=np.log(prices.high[1:] / prices.low[1:]),
         intraday=np.log(prices.close[1:] / prices.open[1:]),
+        event=prices.events.flags(prices.session[1:]),
     )
 
 

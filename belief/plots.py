@@ -202,9 +202,9 @@ def belief_figure(
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    if fitted.trained_through != prices.as_of:
+    if fitted.known_through != prices.as_of:
         raise ValueError(
-            f"the model knows {fitted.trained_through}, the prices end on {prices.as_of}"
+            f"the model knows {fitted.known_through}, the prices end on {prices.as_of}"
         )
     session, belief = observe(prices).session, models.belief(fitted)
     filtered = models.states_over_time(fitted, prices)

@@ -43,6 +43,30 @@ class Regime:
     from_prior: bool
 
 
+@dataclass(frozen=True)
+class LastSession:
+    """What the last session did to the belief, and why.
+
+    Attributes:
+        log_return: natural-log return of the session.
+        return_tail: probability, the evening before, of a move at least as large, up or down.
+        range_tail: probability, given that move, of a range at least as large; None where the
+            session has no range.
+        event: whether it reacted to a scheduled event.
+        volatility_before: annualised volatility of the belief before the session was seen.
+        volatility_after_return: the same once its return is known.
+        volatility_after: the same once its range is known too.
+    """
+
+    log_return: float
+    return_tail: float
+    range_tail: float | None
+    event: bool
+    volatility_before: float
+    volatility_after_return: float
+    volatility_after: float
+
+
 def regimes_in_force(
     names: Sequence[str], parameters: Mapping[str, Array], volatility: Array
 ) -> tuple[Regime, ...]:
@@ -78,10 +102,13 @@ class Belief:
         regimes: quietest first; their probabilities sum to 1.
         transition_matrix: (R, R) probabilities of moving from regime to regime in one session that
             are in force now; rows sum to 1.
-        static_transition_matrix: (R, R) the same from a fit with one matrix for all time.
+        static_transition_matrix: (R, R) the same from a fit in which all sessions count alike.
+        year_ago_transition_matrix: (R, R) the same from a fit as of 252 sessions before; None where
+            there was none.
         volatility: annualised standard deviation of the next session's log return.
         volatility_interval_90: annualised volatilities of the regimes that bracket 90 % of belief.
         n_sessions: observations the model was fitted to.
+        last_session: what the last session changed; None for models that do not say.
     """
 
     symbol: str
@@ -93,6 +120,8 @@ class Belief:
     volatility: float
     volatility_interval_90: tuple[float, float]
     n_sessions: int
+    year_ago_transition_matrix: Array | None = None
+    last_session: LastSession | None = None
 
     @property
     def regime(self) -> Regime:
@@ -113,8 +142,12 @@ class Belief:
             "regimes": [vars(regime) for regime in self.regimes],
             "transition_matrix": self.transition_matrix.tolist(),
             "static_transition_matrix": self.static_transition_matrix.tolist(),
+            "year_ago_transition_matrix": None
+            if self.year_ago_transition_matrix is None
+            else self.year_ago_transition_matrix.tolist(),
             "volatility": self.volatility,
             "volatility_interval_90": list(self.volatility_interval_90),
             "entropy": self.entropy,
             "n_sessions": self.n_sessions,
+            "last_session": self.last_session and vars(self.last_session),
         }

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from belief.errors import PricesError, UsageError
+from belief.events import NO_EVENTS, Events
 from belief.sessions import last_session_on_or_before, sessions_between
 
 Array = npt.NDArray[np.float64]
@@ -65,6 +66,8 @@ class Prices:
         splits_known: False for prices that stay in a basis of their own because their source
             tells no splits.
         retrieved_at: ISO day on which the source was read, None when that is not known.
+        events: scheduled sessions, such as those that react to earnings; some may lie ahead of the
+            last session, and some may not be public yet: `until` keeps those that are.
 
     Raises:
         PricesError: a rule above is broken, prices are not ordered or not from 0.000001 to
@@ -85,6 +88,7 @@ class Prices:
     source: str
     splits_known: bool
     retrieved_at: str | None
+    events: Events = NO_EVENTS
 
     def __post_init__(self) -> None:
         _set_read_only(self, "session", np.array(self.session, dtype="datetime64[D]"))
@@ -109,25 +113,31 @@ class Prices:
         return float(self.close[-1])
 
     def until(self, as_of: np.datetime64) -> "Prices":
-        """Keep what was known at the close of `as_of`: drop later rows and later splits.
+        """Keep what was known at the close of `as_of`: no later row, split or event.
+
+        An event stays from the session on at whose close its own session was public.
 
         Args:
             as_of: a day; one that is no session stands for the last session before it.
 
         Returns:
-            Prices whose last session is at or before `as_of`; these themselves when none is later.
+            Prices whose last session is at or before `as_of`; these themselves when nothing is
+            dropped.
 
         Raises:
             UsageError: `as_of` leaves fewer than two sessions, or lies after the last session.
             PricesError: what is left has too many sessions missing.
         """
         kept = self._sessions_known_at(as_of.astype("datetime64[D]"))
-        if kept == self.session.size:
-            return self
         last = self.session[kept - 1]
+        events = self.events.until(last)
+        if kept == self.session.size and events is self.events:
+            return self
         columns = {column: getattr(self, column)[:kept] for column in COLUMNS}
         splits = tuple(split for split in self.splits if split.session <= last)
-        return dataclasses.replace(self, session=self.session[:kept], splits=splits, **columns)
+        return dataclasses.replace(
+            self, session=self.session[:kept], splits=splits, events=events, **columns
+        )
 
     def _sessions_known_at(self, as_of: np.datetime64) -> int:
         """Count the rows at or before `as_of`, which must lie where these prices can answer."""
@@ -168,7 +178,8 @@ class Prices:
     def fingerprint(self) -> str:
         """Identify the numbers, whatever their source is called.
 
-        Equal for equal sessions, prices, volumes and splits, and for no others.
+        Equal for equal sessions, prices, volumes, splits and events, and for no others. Without
+        events it is what it was before prices had any.
 
         Returns:
             SHA-256 as 64 hexadecimal digits, the same on every machine.
@@ -179,6 +190,8 @@ class Prices:
             digest.update(getattr(self, column).astype("<f8").tobytes())
         for split in self.splits:
             digest.update(f"{split.session} {split.ratio!r}\n".encode())
+        if len(self.events):
+            digest.update(f"events 1 {len(self.events)}\n{self.events.as_text()}".encode())
         return digest.hexdigest()
 
 

@@ -5,6 +5,7 @@ converted here, once; a CSV without splits stays in its own basis and says so.
 """
 
 import csv
+import dataclasses
 import datetime
 import functools
 import gzip
@@ -22,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from belief.errors import PricesError, UnknownSymbol, UsageError
+from belief.events import NO_EVENTS, bundled_events
 from belief.prices import COLUMNS, LARGEST_RATIO, Prices, Split
 
 Array = npt.NDArray[np.float64]
@@ -82,7 +84,7 @@ def load_prices(symbol: str, *, csv: Path | None = None) -> Prices:
         csv: a file of daily prices of that symbol; see `read_csv` for its columns.
 
     Returns:
-        Prices as traded.
+        Prices as traded; bundled ones with their scheduled events, those of a CSV without.
 
     Raises:
         UsageError: the symbol is empty, too long or has characters that no symbol has.
@@ -125,7 +127,10 @@ def _short(text: str) -> str:
 
 @functools.cache
 def _bundled(symbol: str) -> Prices:
-    return read_snapshot(files("belief.data"), symbol=symbol)
+    prices = read_snapshot(files("belief.data"), symbol=symbol)
+    # The list may be newer than the snapshot: what was not public at its end is not attached.
+    events = bundled_events(symbol).until(prices.as_of)
+    return dataclasses.replace(prices, events=events)
 
 
 def read_snapshot(folder: Traversable, *, symbol: str) -> Prices:
@@ -136,7 +141,7 @@ def read_snapshot(folder: Traversable, *, symbol: str) -> Prices:
         symbol: the snapshot's symbol, upper case.
 
     Returns:
-        Prices as traded.
+        Prices as traded, without events.
 
     Raises:
         PricesError: a file is missing or not the one its provenance describes.
@@ -217,6 +222,7 @@ def read_csv(path: Path, *, symbol: str) -> Prices:
             source=f"CSV file {_name(path)}",
             splits_known="stock splits" in header,
             retrieved_at=None,
+            events=NO_EVENTS,
         )
     except PricesError as error:
         raise PricesError(f"{_name(path)}: {error}") from None

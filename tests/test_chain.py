@@ -51,6 +51,7 @@ def fitted_model(parameters, n_sessions):
         converged=True,
         trained_from=np.datetime64("2010-01-04"),
         trained_through=np.datetime64("2024-03-01"),
+        known_through=np.datetime64("2024-03-01"),
         n_sessions=n_sessions,
         fingerprint="0" * 64,
     )
@@ -386,8 +387,8 @@ def narrow(fit, nvda, *, matrix=MATRIX, last=1):
 @pytest.mark.parametrize("last", range(3))
 def test_quantiles_of_the_next_session_are_those_of_the_exact_distribution(fit, nvda, last):
     fitted = narrow(fit, nvda, last=last)
-    drift = Drift(mean=0.0003, sd=0.0)
-    found = chain.forecast_quantiles(fitted, [1], drift, np.random.default_rng(0))[0]
+    outlook = Outlook(Drift(mean=0.0003, sd=0.0), NO_EVENTS)
+    found = chain.forecast_quantiles(fitted, [1], outlook, np.random.default_rng(0))[0]
     # the lower half, where a distribution function keeps its digits; the upper is its mirror
     below = next_cdf(MATRIX[last], fit.bins, found[:181] - drift.mean)
     np.testing.assert_allclose(below, norm.cdf(NORMAL_SCORES[:181]), rtol=1e-3)
@@ -396,9 +397,9 @@ def test_quantiles_of_the_next_session_are_those_of_the_exact_distribution(fit, 
 
 @pytest.mark.parametrize("position", [60, 120, 180, 240, 300])
 def test_doubt_about_the_drift_is_a_normal_added_to_the_next_session(fit, nvda, position):
-    drift = Drift(mean=-0.001, sd=0.01)
+    outlook = Outlook(Drift(mean=-0.001, sd=0.01), NO_EVENTS)
     fitted = narrow(fit, nvda)
-    found = chain.forecast_quantiles(fitted, [1], drift, np.random.default_rng(0))[0]
+    found = chain.forecast_quantiles(fitted, [1], outlook, np.random.default_rng(0))[0]
     node = norm.ppf((np.arange(400) + 0.5) / 400)
     x = found[position] - drift.mean
     exact = np.mean(next_cdf(MATRIX[1], fit.bins, x - drift.sd * node))
@@ -458,9 +459,9 @@ def test_doubt_about_the_matrix_is_in_the_simulation(fit, nvda):
 
 
 def test_quantiles_rise_are_finite_and_lie_evenly_around_the_drift(fitted):
-    drift = Drift(mean=0.0004, sd=0.0003)
+    outlook = Outlook(Drift(mean=0.0004, sd=0.0003), NO_EVENTS)
     horizons = [1, 2, 5, 21, 504]
-    found = chain.forecast_quantiles(fitted, horizons, drift, np.random.default_rng(0))
+    found = chain.forecast_quantiles(fitted, horizons, outlook, np.random.default_rng(0))
     assert np.isfinite(found).all()
     assert (np.diff(found, axis=1) > 0).all()
     for row, horizon in zip(found, horizons, strict=True):
@@ -470,7 +471,7 @@ def test_quantiles_rise_are_finite_and_lie_evenly_around_the_drift(fitted):
 
 def test_doubt_about_the_drift_widens_a_long_forecast(fitted):
     wide, tight = (
-        chain.forecast_quantiles(fitted, [252], Drift(0.0, sd), np.random.default_rng(0))[0]
+        chain.forecast_quantiles(fitted, [252], Outlook(Drift(0.0, sd), NO_EVENTS), np.random.default_rng(0))[0]
         for sd in (0.002, 0.0)
     )
     inner = slice(120, 241)  # a normal of 252 * 0.002 = 0.5 beside the chain's own spread
@@ -479,10 +480,10 @@ def test_doubt_about_the_drift_widens_a_long_forecast(fitted):
 
 
 def test_a_forecast_is_the_same_bits_alone_beside_longer_ones_and_from_json(fitted):
-    drift = Drift(mean=0.0004, sd=0.0003)
+    outlook = Outlook(Drift(mean=0.0004, sd=0.0003), NO_EVENTS)
     reread = FittedModel.from_json(fitted.to_json())
-    both = chain.forecast_quantiles(fitted, [1, 5, 21], drift, np.random.default_rng(0))
-    alone = chain.forecast_quantiles(reread, [1, 5], drift, np.random.default_rng(0))
+    both = chain.forecast_quantiles(fitted, [1, 5, 21], outlook, np.random.default_rng(0))
+    alone = chain.forecast_quantiles(reread, [1, 5], outlook, np.random.default_rng(0))
     assert alone.tobytes() == both[:2].tobytes()
     assert chain.hold_belief(reread).to_dict() == chain.hold_belief(fitted).to_dict()
 

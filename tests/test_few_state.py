@@ -346,6 +346,7 @@ def fitted_model(fit, static_fit, returns):
         converged=fit.converged,
         trained_from=np.datetime64("2010-01-04"),
         trained_through=np.datetime64("2024-03-01"),
+        known_through=np.datetime64("2024-03-01"),
         n_sessions=len(returns),
         fingerprint="0" * 64,
     )

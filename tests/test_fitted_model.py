@@ -30,6 +30,7 @@ def make(**changed):
         "converged": True,
         "trained_from": np.datetime64("2020-01-02"),
         "trained_through": np.datetime64("2024-03-01"),
+        "known_through": np.datetime64("2024-03-01"),
         "n_sessions": 1000,
         "fingerprint": "0" * 64,
     }

@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from belief.events import NO_EVENTS
 from belief.observations import observe
 from belief.prices import Split
 from belief.sources import load_prices
@@ -61,6 +62,18 @@ def test_rows_are_the_same_bits_whether_later_sessions_and_splits_are_known_or_n
         assert getattr(whole, field.name)[: len(cut)].tobytes() == cut.tobytes()
 
 
+def test_a_session_that_reacts_to_an_event_is_flagged_and_no_other(nvda):
+    observations = observe(nvda)
+    flagged = observations.session[observations.event]
+    np.testing.assert_array_equal(flagged, nvda.events.session[:-1])  # the last one lies ahead
+    assert observations.event[row_of(observations, "2024-02-22")]
+    assert not observations.event[row_of(observations, "2024-02-21")]
+    without = observe(dataclasses.replace(nvda, events=NO_EVENTS))
+    assert without.event.dtype == np.bool_
+    assert without.event.shape == without.session.shape
+    assert not without.event.any()
+
+
 def test_a_declared_real_jump_is_a_return(nvda):
     known = nvda.until(day("2001-01-31"))
     declared = dataclasses.replace(known, splits=(*known.splits, Split(day("2001-01-03"), 1.0)))
@@ -71,4 +84,6 @@ def test_observations_cannot_be_written_to(nvda):
     observations = observe(nvda)
     with pytest.raises(ValueError, match="read-only"):
         observations.log_return[0] = 0.0
+    with pytest.raises(ValueError, match="read-only"):
+        observations.event[0] = True
     assert nvda.session[1:].flags.writeable is False

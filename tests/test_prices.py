@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from belief.errors import PricesError, UsageError
+from belief.events import NO_EVENTS, Events
 from belief.prices import COLUMNS, Prices, Split
 from belief.sessions import sessions_between
 from belief.sources import load_prices
@@ -33,7 +34,7 @@ def walk(*, first="2023-01-03", last="2023-06-30", seed=0, level=100.0):
     }
 
 
-def make(columns, splits=()):
+def make(columns, splits=(), events=NO_EVENTS):
     return Prices(
         symbol="XYZ",
         name="Xyz",
@@ -43,6 +44,7 @@ def make(columns, splits=()):
         source="a test",
         splits_known=True,
         retrieved_at=None,
+        events=events,
     )
 
 
@@ -65,7 +67,8 @@ def everything(prices):
     arrays = tuple(getattr(prices, name).tobytes() for name in ("session", *COLUMNS))
     splits = tuple((str(split.session), split.ratio) for split in prices.splits)
     derived = (prices.fingerprint(), prices.split_factor().tobytes())
-    return arrays, splits, derived, prices.last_close, str(prices.as_of)
+    events = prices.events.as_text()
+    return arrays, splits, derived, prices.last_close, str(prices.as_of), events
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +158,46 @@ def test_nothing_after_as_of_changes_what_until_returns(cut, seed, ratio):
     as_of = past["session"][cut - 1]
     assert everything(make(changed, [*splits, later]).until(as_of)) == everything(
         make(past, splits).until(as_of)
+    )
+
+
+@settings(deadline=None, max_examples=40)
+@given(cut=st.integers(2, 60), later=st.lists(st.integers(21, 300), unique=True, max_size=4))
+def test_events_that_were_not_public_at_as_of_change_nothing(cut, later):
+    columns = walk()
+    calendar = sessions_between(day("2023-01-03"), day("2024-12-31"))
+    public = [cut - 2, cut + 19]  # positions; the second became public at as_of itself
+    garbage = [*public, *sorted(cut - 1 + ahead for ahead in later)]
+    as_of = columns["session"][cut - 1]
+    known = make(columns, events=Events(calendar[garbage])).until(as_of)
+    assert everything(known) == everything(
+        make(columns, events=Events(calendar[public])).until(as_of)
+    )
+    np.testing.assert_array_equal(known.events.session, calendar[public])
+
+
+def test_an_event_is_cut_where_no_row_is():
+    columns = walk()
+    last = columns["session"][-1]
+    calendar = sessions_between(last, day("2024-12-31"))
+    public, hidden = Events(calendar[[20]]), Events(calendar[[20, 21]])
+    assert len(make(columns, events=hidden).until(last).events) == 1
+    prices = make(columns, events=public)
+    assert prices.until(last) is prices
+
+
+def test_events_enter_the_fingerprint_only_where_there_are_any():
+    columns = walk()
+    session = columns["session"]
+    variants = [make(columns), *(make(columns, events=Events(session[[k]])) for k in (30, 31))]
+    variants.append(make(columns, events=Events(session[[30, 31]])))
+    assert len({prices.fingerprint() for prices in variants}) == len(variants)
+    # as it was before prices had events
+    ones = np.ones(2)
+    plain = {"session": sessions_between(day("2024-02-01"), day("2024-02-02"))}
+    plain |= {name: ones for name in COLUMNS}
+    assert make(plain).fingerprint() == (
+        "090a7d2ffe9d5ceec235da66611a9c10c0527bb3bae20f87e4592f689c183ea4"
     )
 
 

@@ -1,3 +1,4 @@
+import dataclasses
 import gzip
 import json
 import os
@@ -11,6 +12,7 @@ import pytest
 
 from belief.data import import_snapshot
 from belief.errors import PricesError, UnknownSymbol, UsageError
+from belief.events import NO_EVENTS, bundled_events
 from belief.prices import COLUMNS, Split
 from belief.sessions import sessions_between
 from belief.sources import bundled_symbol, load_prices, read_csv, read_snapshot
@@ -73,6 +75,11 @@ def adjusted_lines(prices, *, stamp="{} 00:00:00-05:00"):
     return lines
 
 
+def eventless():
+    """The bundled prices without events, which no CSV of prices has."""
+    return dataclasses.replace(load_prices("NVDA"), events=NO_EVENTS)
+
+
 @pytest.mark.parametrize("text", ["NVDA", "nvda", "NVIDIA", "Nvidia", " nvidia "])
 def test_the_bundled_snapshot_goes_by_its_symbol_and_its_name(text):
     assert bundled_symbol(text) == "NVDA"
@@ -93,6 +100,16 @@ def test_the_bundled_snapshot_has_every_session_of_the_exchange():
         ("2021-07-20", 4.0),
         ("2024-06-10", 10.0),
     ]
+
+
+def test_the_bundled_snapshot_carries_every_event_public_at_its_end_and_a_csv_none(tmp_path):
+    events = load_prices("NVDA").events
+    np.testing.assert_array_equal(events.session, bundled_events("NVDA").session)
+    assert len(events) == 90
+    assert np.count_nonzero(events.session <= day("2025-02-14")) == 89
+    assert str(events.session[-1]) == "2025-02-27"
+    lines = [HEADER, *ROWS]
+    assert len(load_prices("NVDA", csv=write(tmp_path, lines)).events) == 0
 
 
 def test_bundled_prices_are_on_the_ticks_of_their_time_and_shares_are_whole():
@@ -170,7 +187,7 @@ def test_the_import_writes_the_bundled_rows_from_the_adjusted_ones(source_rows, 
     assert gzip.decompress(written) == gzip.decompress(
         (files("belief.data") / "NVDA.csv.gz").read_bytes()
     )
-    assert read_snapshot(tmp_path, symbol="NVDA").fingerprint() == load_prices("NVDA").fingerprint()
+    assert read_snapshot(tmp_path, symbol="NVDA").fingerprint() == eventless().fingerprint()
 
 
 def test_the_source_file_is_read_by_column_name():
@@ -301,13 +318,13 @@ def test_an_adjusted_csv_with_its_splits_gives_the_prices_as_traded(tmp_path):
     assert prices.splits == bundled.splits
     for column in COLUMNS:
         np.testing.assert_array_equal(getattr(prices, column), getattr(bundled, column))
-    assert prices.fingerprint() == bundled.fingerprint()
+    assert prices.fingerprint() == eventless().fingerprint()
 
 
 def test_an_adjusted_csv_written_newest_first_gives_the_same_prices(tmp_path):
     header, *rows = adjusted_lines(load_prices("NVDA"))
     prices = load_prices("NVDA", csv=write(tmp_path, [header, *reversed(rows)]))
-    assert prices.fingerprint() == load_prices("NVDA").fingerprint()
+    assert prices.fingerprint() == eventless().fingerprint()
 
 
 def test_an_adjusted_csv_in_single_precision_gives_the_prices_as_traded_to_a_millionth(tmp_path):
@@ -330,7 +347,7 @@ def test_a_csv_as_traded_with_its_splits_is_not_converted(tmp_path):
         cells = [repr(float(getattr(bundled, column)[row])) for column in COLUMNS]
         lines.append(",".join([str(session), *cells, str(ratios.get(session, ""))]))
     prices = load_prices("NVDA", csv=write(tmp_path, lines))
-    assert prices.fingerprint() == bundled.fingerprint()
+    assert prices.fingerprint() == eventless().fingerprint()
 
 
 def test_a_csv_as_traded_without_its_splits_is_refused(tmp_path):

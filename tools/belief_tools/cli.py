@@ -176,6 +176,82 @@ def now(
         say(f"the picture is in {one_line(str(plot))}")
 
 
+@app.command()
+def backtest(
+    symbol: Symbol = None,
+    prices: PricesFile = None,
+    first: Annotated[
+        str, typer.Option("--from", help="First day to forecast from, YYYY-MM-DD.")
+    ] = "2013-01-02",
+    last: Annotated[
+        str | None,
+        typer.Option(
+            "--to",
+            help="Last day to forecast from, YYYY-MM-DD.  [default: last session]",
+            show_default=False,
+        ),
+    ] = None,
+    horizons: Annotated[str, typer.Option(help="Sessions ahead, with commas between.")] = ",".join(
+        map(str, HORIZONS)
+    ),
+    model_names: Annotated[
+        str,
+        typer.Option(
+            "--models",
+            help="Models, with commas between, or all.  "
+            "[default: belief,gjr_t,garch_t,random_walk, as far as there are]",
+            show_default=False,
+        ),
+    ] = "",
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            help="Model to compare with.  [default: garch_t, or a random walk, or the last]",
+            show_default=False,
+        ),
+    ] = None,
+    refit_every: Annotated[int, typer.Option(help="Origins from one fit to the next.")] = 21,
+    jobs: Annotated[
+        int | None,
+        typer.Option(help="Processes.  [default: one per core]", show_default=False),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Parquet file for the forecasts and scores.  [default: backtest-SYMBOL.parquet]",
+            show_default=False,
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the results into this folder, as PNG files.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Forecast from each past session, as it was known then, and score the forecasts.
+
+    Every forecast and its scores go to a Parquet file, a summary to standard output. Interrupted,
+    the same command goes on from what is finished.
+    """
+    from belief.backtest import Plan
+    from belief_tools import backtest_table as shown
+
+    loaded = _load(symbol, prices)
+    plan = Plan(
+        first=_day(first),
+        last=None if last is None else _day(last),
+        horizons=shown.whole_numbers("--horizons", horizons),
+        models=shown.names(model_names),
+        refit_every=refit_every,
+        n_jobs=shown.cores() if jobs is None else jobs,
+    )
+    path = Path(f"backtest-{loaded.symbol}.parquet") if out is None else out
+    about, rows = shown.run(loaded, plan, reference, out=path, plot=plot)
+    if as_json:
+        _print_json(shown.as_json(about, rows))
+    else:
+        shown.print_summary(about, rows)
+
+
 def main() -> None:
     """Run a command; an error a user can cause is one line on stderr and an exit code."""
     # Nothing here needs threads of BLAS, and one may take the Ctrl-C that `local_model` holds.

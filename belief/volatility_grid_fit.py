@@ -1,0 +1,503 @@
+"""Fit the volatility grid by weighted-memory maximum likelihood.
+
+    objective(theta)  =  sum_s 0.5^((t - s) / half_life) log p(r_s | all before s)  +  log prior
+
+The sum is over predictive densities of returns alone: ranges count by how well they help to predict
+the returns after them. The prior is normal and weak; it holds what a short or uneventful history
+says nothing about. Gradients come from the adjoint of the filter (`grid_kernels.backward`). What is
+not known about the estimates is the sandwich covariance
+
+    H^-1 (sum_s w_s^2 g_s g_s' + prior precision) H^-1,    H minus the Hessian of the objective,
+
+with g_s the derivative of log p(r_s | ...): it holds for a likelihood that is weighted or not quite
+true (White 1982, doi:10.2307/1912526).
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from belief.fitted_model import FittedModel, Reached
+from belief.grid_belief import N_REGIMES, SESSIONS_PER_YEAR, cuts, regime_transmat
+from belief.grid_forecast import memory_weights
+from belief.mixture import weights_of
+from belief.observations import MIN_SESSIONS, Observations, check_returns
+from belief.volatility_grid import (
+    LARGEST_SHOCK,
+    LEAST_DOF,
+    MEAN_SHOCK,
+    NAMES,
+    Grid,
+    Sessions,
+    Tables,
+    Values,
+    even_start,
+    grid_of,
+    run_filter,
+    sessions_of,
+    steepness,
+    tables,
+    typical_log_scale,
+    values_of,
+)
+
+Array = npt.NDArray[np.float64]
+
+# Sessions after which a session counts half, of each memory of each model.
+HALF_LIVES: Mapping[str, tuple[float, ...]] = {
+    "belief": (math.inf, 2000.0, 1000.0, 500.0),
+    "grid_static": (math.inf,),
+    "grid_2000": (2000.0,),
+    "grid_1000": (1000.0,),
+    "grid_500": (500.0,),
+}
+MAX_ITER = 200
+# The search stops when no direction, in prior or posterior standard deviations, gains more.
+TOLERANCE = 1e-2
+# A first guess of how much smaller posterior standard deviations are than those of the prior.
+SEARCH_SHARE = 0.3
+IMPOSSIBLE = 1e12  # what a search is told where a density vanishes
+DIFFERENCE = 1e-3  # step of the numerical second derivatives, in such standard deviations
+
+
+class Prior(NamedTuple):
+    """Normal prior of the parameters as they are estimated, (P,) each."""
+
+    mean: Array
+    sd: Array
+
+
+def prior_of(observations: Observations) -> Prior:
+    """Say what is held before a symbol's own history speaks; scales follow its typical return.
+
+    Persistent volatility, tails like a Student-t with 8 degrees of freedom, a range of about 1.5
+    scales, events that move the price two and a half times as much, no leverage.
+    """
+    typical = typical_log_scale(observations)
+    scale = math.exp(typical)
+    belief = {
+        "m": (typical - 0.2, 0.7),
+        "logit_phi": (4.2, 1.0),
+        "log_s": (math.log(0.08), 0.7),
+        "lam": (0.0, 0.05),
+        "lam2": (0.03, 0.05),
+        "loc": (0.03 * scale, 0.05 * scale),
+        "log_dof": (math.log(6.0), 0.7),
+        "log_k0": (math.log(1.2), 0.5),
+        "log_k1": (math.log(1.2), 0.5),
+        "log_tau": (math.log(0.22), 0.5),
+        "log_range_dof": (math.log(10.0), 1.0),
+        "log_kappa": (math.log(2.5), 0.5),
+        "log_event_dof": (math.log(4.0), 1.0),
+        "delta": (0.2, 0.3),
+    }
+    mean, sd = zip(*(belief[name] for name in NAMES), strict=True)
+    return Prior(np.array(mean), np.array(sd))
+
+
+class Slope(NamedTuple):
+    """Weighted log likelihood, its gradient, and the log predictive densities it is made of."""
+
+    value: float
+    gradient: Array  # (P,)
+    log_predictive: Array  # (N,) nats
+
+
+def log_likelihood(theta: Array, grid: Grid, sessions: Sessions, weight: Array) -> Slope:
+    """Weighted sum of the log predictive densities of the returns, and its gradient.
+
+    Args:
+        theta: (P,) in the order of `NAMES`.
+        grid: K points.
+        sessions: N of them.
+        weight: (N,) of the sessions.
+    """
+    from belief import grid_kernels
+
+    values = values_of(theta, grid.spacing)
+    table = tables(values, grid, sessions)
+    steep = steepness(values, grid)
+    predicted, filtered, log_predictive = grid_kernels.forward(
+        even_start(grid), table.density, table.range_density, table.centre, steep
+    )
+    slopes = grid_kernels.backward(predicted, filtered, table.density, table.centre, steep, weight)
+    gradient = _chain_rule(theta, values, grid, sessions, table, slopes)
+    return Slope(float(weight @ log_predictive), gradient, log_predictive)
+
+
+def _chain_rule(
+    theta: Array,
+    values: Values,
+    grid: Grid,
+    sessions: Sessions,
+    table: Tables,
+    slopes: tuple[Array, Array, Array, float],
+) -> Array:
+    """Turn derivatives by densities and centres into derivatives by the parameters, (P,)."""
+    by_density, by_range, by_centre, by_steepness = slopes
+    found = _kernel_slopes(theta, values, grid, table, by_centre, by_steepness)
+    found |= _return_slopes(values, grid, sessions, table, by_density, by_centre)
+    found |= _range_slopes(values, sessions, table, by_range * sessions.has_range[:, None])
+    return np.array([found[name] for name in NAMES])
+
+
+def _kernel_slopes(
+    theta: Array, values: Values, grid: Grid, table: Tables, by_centre: Array, by_steepness: float
+) -> dict[str, float]:
+    by_centre = by_centre / grid.spacing
+    of_state = by_centre.sum(axis=0)
+    clipped = np.clip(table.shock, -LARGEST_SHOCK, LARGEST_SHOCK)
+    free_variance = math.exp(2.0 * theta[NAMES.index("log_s")])
+    return {
+        "m": float(of_state.sum()) * (1.0 - values.phi),
+        "logit_phi": float(of_state @ (grid.point - values.m)) * values.phi * (1.0 - values.phi),
+        "log_s": -2.0 * by_steepness * free_variance / values.s**2,
+        "lam": float(np.einsum("tk,tk->", by_centre, clipped)),
+        "lam2": float(np.einsum("tk,tk->", by_centre, np.abs(clipped)))
+        - MEAN_SHOCK * float(of_state.sum()),
+    }
+
+
+def _return_slopes(
+    values: Values,
+    grid: Grid,
+    sessions: Sessions,
+    table: Tables,
+    by_density: Array,
+    by_centre: Array,
+) -> dict[str, float]:
+    from belief import grid_kernels
+
+    event = sessions.event > 0.0
+    by_shock = grid_kernels.by_shock(
+        by_density,
+        by_centre,
+        table.shock,
+        np.where(event, values.event_dof, values.dof),
+        values.lam / grid.spacing,
+        values.lam2 / grid.spacing,
+        LARGEST_SHOCK,
+    )
+    shrink = np.where(event, 1.0 / values.kappa, 1.0)
+    grown = np.einsum("tk,tk->", by_shock[event], table.shock[event]) + by_density[event].sum()
+    plain, eventful = (
+        (by_density[rows], table.shock[rows], table.log_tail[rows]) for rows in (~event, event)
+    )
+    return {
+        "loc": -float(((by_shock @ np.exp(-grid.point)) * shrink).sum()),
+        "log_kappa": -float(grown),
+        "log_dof": _by_log_dof(values.dof, *plain),
+        "log_event_dof": _by_log_dof(values.event_dof, *eventful),
+    }
+
+
+def _range_slopes(
+    values: Values, sessions: Sessions, table: Tables, by_range: Array
+) -> dict[str, float]:
+    from belief import grid_kernels
+
+    whole, events, floor, slope = grid_kernels.range_sums(
+        by_range, table.range_shock, table.spread, sessions.event, values.range_dof, values.k0
+    )
+    return {
+        "log_tau": -whole - float(by_range.sum()),
+        "delta": -events / values.tau,
+        "log_k0": -floor * values.k0 / (2.0 * values.tau),
+        "log_k1": -slope / (2.0 * values.tau),
+        "log_range_dof": _by_log_dof(
+            values.range_dof, by_range, table.range_shock, table.range_log_tail
+        ),
+    }
+
+
+def _by_log_dof(dof: float, by_density: Array, shock: Array, log_tail: Array) -> float:
+    """Derivative by the log of the degrees of freedom above `LEAST_DOF`."""
+    from scipy.special import digamma
+
+    from belief import grid_kernels
+
+    plain, logs, heavy = grid_kernels.tail_sums(by_density, shock, log_tail, dof)
+    constant = digamma((dof + 1.0) / 2.0) - digamma(dof / 2.0) - 1.0 / dof
+    return float(0.5 * (plain * constant - logs + (dof + 1.0) / dof * heavy)) * (dof - LEAST_DOF)
+
+
+def session_weights(n_sessions: int, half_life: float) -> Array:
+    """How much each session counts, (N,): 1 for the last, half that `half_life` sessions before."""
+    return np.asarray(0.5 ** (np.arange(n_sessions - 1, -1, -1) / half_life))
+
+
+class Begin(NamedTuple):
+    """Where a search begins, (P,), and a (P, P) factor in whose units it looks round to it."""
+
+    theta: Array
+    root: Array
+
+
+class Estimate(NamedTuple):
+    """Where one fit ended.
+
+    Attributes:
+        theta: (P,) in the order of `NAMES`.
+        objective: reached, nats.
+        n_evaluations: of the objective.
+        converged: whether the search settled.
+    """
+
+    theta: Array
+    objective: float
+    n_evaluations: int
+    converged: bool
+
+
+class Doubt(NamedTuple):
+    """How sure an estimate is.
+
+    Attributes:
+        covariance: (P, P) sandwich covariance.
+        root: (P, P) factor of the inverse Hessian, for the next search.
+        log_likelihood: of all returns, unweighted, nats.
+    """
+
+    covariance: Array
+    root: Array
+    log_likelihood: float
+
+
+class Problem(NamedTuple):
+    """A history to be fitted: N sessions on K points, with the weight of each session."""
+
+    grid: Grid
+    sessions: Sessions
+    weight: Array
+    prior: Prior
+
+
+def problem_of(observations: Observations, grid: Grid, half_life: float) -> Problem:
+    """Put a history and a memory together.
+
+    Args:
+        observations: N consecutive sessions.
+        grid: K points.
+        half_life: sessions after which a session counts half; infinity is the static fit.
+    """
+    return Problem(
+        grid,
+        sessions_of(observations, grid),
+        session_weights(len(observations), half_life),
+        prior_of(observations),
+    )
+
+
+def first_guess(prior: Prior) -> Begin:
+    """Begin with the mean of the prior."""
+    return Begin(prior.mean, np.diag(SEARCH_SHARE * prior.sd))
+
+
+def estimate(
+    problem: Problem, begin: Begin, *, held: Mapping[str, float] | None = None
+) -> Estimate:
+    """Maximise the weighted likelihood times the prior.
+
+    Args:
+        problem: what to fit.
+        begin: where the search begins.
+        held: parameters that keep a value of their own, by name.
+
+    Returns:
+        `Estimate`; the same arguments give the same bytes.
+    """
+    from scipy.optimize import minimize
+
+    origin, root = begin.theta.copy(), begin.root.copy()
+    for name, value in (held or {}).items():
+        origin[NAMES.index(name)], root[NAMES.index(name)] = value, 0.0
+
+    def loss(step: Array) -> tuple[float, Array]:
+        theta = origin + root @ step
+        found = log_likelihood(theta, problem.grid, problem.sessions, problem.weight)
+        pull = (problem.prior.mean - theta) / problem.prior.sd**2
+        gradient = root.T @ (found.gradient + pull)
+        value = found.value - 0.5 * float(((pull * problem.prior.sd) ** 2).sum())
+        if not (math.isfinite(value) and np.isfinite(gradient).all()):
+            return IMPOSSIBLE, np.zeros_like(step)
+        return -value, -gradient
+
+    options = {"maxiter": MAX_ITER, "gtol": TOLERANCE, "ftol": 1e-10, "maxcor": 20}
+    end = minimize(loss, np.zeros(len(NAMES)), jac=True, method="L-BFGS-B", options=options)
+    return Estimate(origin + root @ end.x, -float(end.fun), int(end.nfev), bool(end.success))
+
+
+def doubt_about(theta: Array, problem: Problem) -> Doubt:
+    """Sandwich covariance of the estimates.
+
+    One step of a parameter changes the gradient, which gives a column of the Hessian, and the log
+    density of every session, which gives a column of the scores.
+
+    Args:
+        theta: (P,) where a search ended.
+        problem: what it was about.
+
+    Returns:
+        `Doubt`.
+    """
+    grid, sessions, weight, prior = problem
+    here = log_likelihood(theta, grid, sessions, weight)
+    curvature, score = [], []
+    for place, step in enumerate((DIFFERENCE * SEARCH_SHARE * prior.sd).tolist()):
+        there = theta.copy()
+        there[place] += step
+        found = log_likelihood(there, grid, sessions, weight)
+        curvature.append((here.gradient - found.gradient) / step)
+        score.append((found.log_predictive - here.log_predictive) / step)
+    precision, hessian = np.diag(prior.sd**-2.0), np.array(curvature)
+    inverse, root = _inverse(0.5 * (hessian + hessian.T) + precision, prior.sd)
+    weighted = np.array(score) * weight
+    covariance = inverse @ (weighted @ weighted.T + precision) @ inverse
+    return Doubt(covariance, root, float(here.log_predictive.sum()))
+
+
+def _inverse(curvature: Array, sd: Array) -> tuple[Array, Array]:
+    """Inverse and its factor; no direction is believed to be vaguer than the prior has it."""
+    value, vector = np.linalg.eigh(curvature * np.outer(sd, sd))
+    half = vector * sd[:, None] / np.sqrt(np.maximum(value, 1.0))
+    return half @ half.T, half
+
+
+def fit(model: str, observations: Observations, start: FittedModel | None) -> Reached:
+    """Fit one memory or several side by side, and read off all that belief and forecast need.
+
+    Args:
+        model: a name of `HALF_LIVES`.
+        observations: of consecutive sessions.
+        start: a fit of the same model to the beginning of them, carried on to their end: the
+            searches begin where its own ended and its weights go on. Without one the searches
+            begin with fixed values and the weights are even.
+
+    Returns:
+        The parameters: `point` (K,) and `least_range` of the grid; `theta` (M, P), `covariance` and
+        `root` (M, P, P) of every memory; `predicted`, `filtered` and `ahead` (M, K), the belief
+        before and after the last session and about the next one; `last` (5,) that session;
+        `total_score` (M,) for the weights and `n_scored`, how many sessions it rests on; `cut`
+        (R - 1,), `occupancy` (K,) and `effective_sessions` (K,) for the regimes; `static_transmat`
+        and `year_ago_transmat` (R, R), not a number where there is no such fit to compare with: a
+        fit with a `start` leaves these comparisons out.
+
+    Raises:
+        FitError: the returns are too few or do not vary.
+    """
+    check_returns(observations.log_return)
+    half_lives, grid = HALF_LIVES[model], grid_of(observations)
+    problems = [problem_of(observations, grid, half_life) for half_life in half_lives]
+    if start is None:
+        before = _year_before(observations)
+        year_ago = None if before is None else _in_a_row(before, grid, half_lives)
+        estimates = _in_a_row(observations, grid, half_lives, year_ago)
+    else:
+        begins = zip(start.parameters["theta"], start.parameters["root"], strict=True)
+        estimates = [
+            estimate(*pair) for pair in zip(problems, map(Begin._make, begins), strict=True)
+        ]
+    theta = np.array([one.theta for one in estimates])
+    doubts = [doubt_about(*pair) for pair in zip(theta, problems, strict=True)]
+    parameters = {
+        **_state(theta, problems, start),
+        "covariance": np.array([doubt.covariance for doubt in doubts]),
+        "root": np.array([doubt.root for doubt in doubts]),
+        "static_transmat": np.full((N_REGIMES, N_REGIMES), np.nan),
+        "year_ago_transmat": np.full((N_REGIMES, N_REGIMES), np.nan),
+    }
+    if start is None:
+        static = estimates[:1]
+        if half_lives[0] != math.inf:
+            static = _in_a_row(observations, grid, (math.inf,), estimates)
+        parameters["static_transmat"] = _transmat_of(static, observations, parameters)
+        if before is not None and year_ago is not None:
+            parameters["year_ago_transmat"] = _transmat_of(year_ago, before, parameters)
+    weight = memory_weights(parameters)
+    return Reached(
+        parameters=parameters,
+        log_likelihood=float(weight @ [doubt.log_likelihood for doubt in doubts]),
+        n_iter=sum(one.n_evaluations for one in estimates),
+        converged=all(one.converged for one in estimates),
+    )
+
+
+def _year_before(observations: Observations) -> Observations | None:
+    """What was known a year before the last session; None when that is too little to fit."""
+    n_before = len(observations) - SESSIONS_PER_YEAR
+    return observations.first(n_before) if n_before >= MIN_SESSIONS else None
+
+
+def _in_a_row(
+    observations: Observations,
+    grid: Grid,
+    half_lives: Sequence[float],
+    near: Sequence[Estimate] | None = None,
+) -> list[Estimate]:
+    """Fit several memories cold: each search begins where the one before it ended.
+
+    Args:
+        observations: of consecutive sessions.
+        grid: K points.
+        half_lives: of the memories.
+        near: estimates from much the same history, to begin with instead.
+    """
+    found: list[Estimate] = []
+    for place, half_life in enumerate(half_lives):
+        problem = problem_of(observations, grid, half_life)
+        begin = first_guess(problem.prior)
+        neighbour = near[place] if near else found[-1] if found else None
+        if neighbour is not None:
+            begin = begin._replace(theta=neighbour.theta)
+        found.append(estimate(problem, begin))
+    return found
+
+
+def _state(theta: Array, problems: list[Problem], start: FittedModel | None) -> dict[str, Array]:
+    """Filter the history with every memory's estimates; see `fit` for the names."""
+    grid, sessions = problems[0].grid, problems[0].sessions
+    runs = [run_filter(each, grid, sessions, even_start(grid)) for each in theta]
+    n_memories = len(runs)
+    total = np.zeros(n_memories) if start is None else start.parameters["total_score"]
+    scored = np.zeros(()) if start is None else start.parameters["n_scored"]
+    weight = weights_of(total)
+    past = sum(share * run.filtered for share, run in zip(weight, runs, strict=True))
+    effective = sum(
+        share * (problem.weight @ run.filtered)
+        for share, problem, run in zip(weight, problems, runs, strict=True)
+    )
+    return {
+        "point": grid.point,
+        "least_range": np.array(grid.least_range),
+        "theta": theta,
+        "predicted": np.array([run.predicted[-2] for run in runs]),
+        "filtered": np.array([run.filtered[-1] for run in runs]),
+        "ahead": np.array([run.predicted[-1] for run in runs]),
+        "last": np.array([column[-1] for column in sessions]),
+        "total_score": total,
+        "n_scored": scored,
+        "cut": cuts(grid.point, past @ grid.point),
+        "occupancy": past.mean(axis=0),
+        "effective_sessions": effective,
+    }
+
+
+def _transmat_of(
+    estimates: Sequence[Estimate], observations: Observations, parameters: Mapping[str, Array]
+) -> Array:
+    """Transition probabilities of today's regimes in force at the end of a history, (R, R)."""
+    grid = Grid(parameters["point"], float(parameters["least_range"]))
+    sessions = sessions_of(observations, grid)
+    runs = [run_filter(one.theta, grid, sessions, even_start(grid)) for one in estimates]
+    return regime_transmat(
+        {
+            **parameters,
+            "theta": np.array([one.theta for one in estimates]),
+            "filtered": np.array([run.filtered[-1] for run in runs]),
+            "last": np.array([column[-1] for column in sessions]),
+            "total_score": np.zeros(len(runs)),
+        }
+    )

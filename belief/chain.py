@@ -268,6 +268,11 @@ def states_over_time(fitted: FittedModel, observations: Observations) -> Array:
     return np.asarray(np.eye(len(bins.mass))[bin_index(observations.log_return, bins)])
 
 
+def transmat_over_time(fitted: FittedModel, observations: Observations) -> Array:
+    """Transition matrices of the past, (B, K, K): one per block of 21 sessions, or one for all."""
+    return fitted.parameters["transmat"]
+
+
 def _bins(fitted: FittedModel) -> Bins:
     values = fitted.parameters
     loc, scale, dof = (float(values[name]) for name in ("loc", "scale", "dof"))

@@ -105,6 +105,11 @@ def states_over_time(fitted: FittedModel, observations: Observations) -> Array:
     return _filter_again(fitted, observations).filtered
 
 
+def transmat_over_time(fitted: FittedModel, observations: Observations) -> Array:
+    """Transition matrices of the past, (B, K, K): one per block of 21 sessions, or one for all."""
+    return fitted.parameters["transmat"]
+
+
 def _filter_again(fitted: FittedModel, observations: Observations) -> "Filtered":
     values = fitted.parameters
     parameters = Parameters(

@@ -38,6 +38,7 @@ Array = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
 SESSIONS_PER_YEAR = 252
+BLOCK_LENGTH = 21
 N_REGIMES = 4
 # Share of the past that counts as belief where there is none, so that every regime has a row.
 TRACE = 1e-6
@@ -103,6 +104,38 @@ def states_over_time(fitted: FittedModel, observations: Observations) -> Array:
         for weight, theta in zip(memory_weights(values), values["theta"], strict=True)
     )
     return np.asarray(held @ members(values).T)
+
+
+def transmat_over_time(fitted: FittedModel, observations: Observations) -> Array:
+    """Transition probabilities of the regimes in the past, as the model reads it today.
+
+    The kernel moves with every session; these are means over blocks of 21, aligned to the end.
+
+    Args:
+        fitted: its parameters are those of `volatility_grid_fit.fit`.
+        observations: those it was fitted to, and later ones.
+
+    Returns:
+        (B, R, R); rows sum to 1. The last block ends with the matrix in force.
+    """
+    from belief.hmm import block_index
+
+    values, group = fitted.parameters, members(fitted.parameters)
+    grid = grid_in(values)
+    sessions = sessions_of(observations, grid)
+    block = block_index(len(observations) - 1, BLOCK_LENGTH)
+    block = np.append(block, block[-1])
+    moves = np.zeros((block[-1] + 1, N_REGIMES, N_REGIMES))
+    for weight, theta in zip(memory_weights(values).tolist(), values["theta"], strict=True):
+        law = values_of(theta, grid.spacing)
+        shock = np.clip(tables(law, grid, sessions).shock, -LARGEST_SHOCK, LARGEST_SHOCK)
+        run = run_filter(theta, grid, sessions, even_start(grid))
+        held = (1.0 - TRACE) * run.filtered + TRACE * values["occupancy"]
+        for b in range(block[-1] + 1):
+            rows = slice(*np.searchsorted(block, [b, b + 1]))
+            joint = held[rows, :, None] * transmat(law, grid, shock[rows])
+            moves[b] += weight * np.einsum("ri,tij,sj->rs", group, joint, group)
+    return np.asarray(moves / moves.sum(axis=2, keepdims=True))
 
 
 def members(parameters: Mapping[str, Array]) -> Array:
@@ -276,8 +309,8 @@ def _last_session(parameters: Mapping[str, Array]) -> LastSession:
     )
     return LastSession(
         log_return=float(last.log_return[0]),
-        return_tail=return_tail,
-        range_tail=range_tail if last.has_range[0] else None,
+        return_tail=float(return_tail),
+        range_tail=float(range_tail) if last.has_range[0] else None,
         event=bool(last.event[0]),
         volatility_before=before,
         volatility_after_return=math.sqrt(after_return),

@@ -8,7 +8,7 @@ from types import ModuleType
 import numpy as np
 import numpy.typing as npt
 
-from belief import chain, few_state, few_state_fit, grid_belief, volatility_grid_fit
+from belief import baselines, chain, few_state, few_state_fit, grid_belief, volatility_grid_fit
 from belief.drift import posterior_drift
 from belief.errors import UsageError
 from belief.fitted_model import FittedModel, fingerprint
@@ -27,10 +27,13 @@ KINDS: dict[str, tuple[ModuleType, ModuleType]] = {
         ("few_state", "few_state_memory", "few_state_static"), (few_state_fit, few_state)
     ),
     "chain": (chain, chain),
+    **dict.fromkeys(baselines.NAMES, (baselines, baselines)),
 }
 MODELS = tuple(KINDS)
-# The highest log score of them before 2013 (benchmarks/choose_few_state.py, choose_chain.py).
-DEFAULT_MODEL = "few_state_memory"
+# Those that have hidden or observed states, and so a belief about them.
+BELIEVERS = tuple(name for name, (_, meaning) in KINDS.items() if hasattr(meaning, "hold_belief"))
+# The highest log score of them before 2013 (benchmarks/choose_grid.py, choose_few_state.py).
+DEFAULT_MODEL = "belief"
 MAX_HORIZON = 504
 # Chosen on sessions before 2013 by benchmarks/choose_few_state.py, then frozen.
 DRIFT_HALF_LIFE = 125.0
@@ -108,7 +111,16 @@ def fit_fingerprint(model: str, prices: Prices) -> str:
 
 
 def belief(fitted: FittedModel) -> Belief:
-    """Read the belief a fitted model holds at the last session it was fitted to."""
+    """Read the belief a fitted model holds at the last session it knows.
+
+    Raises:
+        UsageError: it is one of the models without states.
+    """
+    if fitted.model not in BELIEVERS:
+        raise UsageError(
+            f"model {fitted.model} has no states to hold a belief about; "
+            f"choose one of {', '.join(BELIEVERS)}"
+        )
     held: Belief = _meaning(fitted).hold_belief(fitted)
     return held
 
@@ -132,6 +144,25 @@ def states_over_time(fitted: FittedModel, prices: Prices) -> Array:
     observations = _observed(fitted, prices)
     states: Array = _meaning(fitted).states_over_time(fitted, observations)
     return states
+
+
+def transmat_over_time(fitted: FittedModel, prices: Prices) -> Array:
+    """Transition probabilities between the regimes in the past, as the model reads it today.
+
+    Args:
+        fitted: known through the last session of the prices.
+        prices: cut at the as-of session.
+
+    Returns:
+        (B, R, R), one matrix per block of 21 sessions aligned to the end; B is 1 for one matrix for
+        all time. Rows sum to 1.
+
+    Raises:
+        ValueError: model and prices do not belong together.
+    """
+    observations = _observed(fitted, prices)
+    matrices: Array = _meaning(fitted).transmat_over_time(fitted, observations)
+    return matrices
 
 
 def target_session(day: np.datetime64, as_of: np.datetime64) -> np.datetime64:

@@ -212,7 +212,7 @@ def belief_figure(
     fan, regimes, staying = figure.subplots(3, 1)
     fan_chart(fan, prices, forecasts)
     belief_over_time(regimes, belief, session[-n_sessions:], filtered[-n_sessions:])
-    staying_over_time(staying, belief, session, fitted.parameters["transmat"])
+    staying_over_time(staying, belief, session, models.transmat_over_time(fitted, prices))
     return figure
 
 

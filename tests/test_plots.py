@@ -192,7 +192,7 @@ def test_targets_out_of_order_are_refused(axes, prices, month):
 
 def test_the_filter_run_again_ends_with_the_belief_of_the_model(fitted, static, observations):
     for model in (fitted, FittedModel.from_json(fitted.to_json()), static):
-        states = states_over_time(model, observations.log_return)
+        states = states_over_time(model, observations)
         assert states.shape == (len(observations), 3)
         assert states[-1].tolist() == model.parameters["filtered"].tolist()
 
@@ -203,7 +203,7 @@ def test_the_filter_is_not_run_over_a_history_the_model_was_not_fitted_to(fitted
 
 
 def test_the_stack_adds_up_the_filtered_probabilities(axes, fitted, observations, tmp_path):
-    filtered = states_over_time(fitted, observations.log_return)[-300:]
+    filtered = states_over_time(fitted, observations)[-300:]
     session = observations.session[-300:]
     belief_over_time(axes, belief(fitted), session, filtered)
     save(axes, tmp_path / "belief.png")
@@ -220,7 +220,7 @@ def test_the_stack_adds_up_the_filtered_probabilities(axes, fitted, observations
 def test_the_belief_says_that_its_parameters_know_the_whole_history(
     axes, fitted, observations, tmp_path
 ):
-    filtered = states_over_time(fitted, observations.log_return)[-300:]
+    filtered = states_over_time(fitted, observations)[-300:]
     belief_over_time(axes, belief(fitted), observations.session[-300:], filtered)
     save(axes, tmp_path / "belief.png")
     assert "NVDA: belief about the volatility regime through 2024-03-01" in words(axes)
@@ -303,7 +303,7 @@ def test_the_figure_holds_all_three_and_no_text_overlaps(fitted, prices, month, 
     np.testing.assert_array_equal(
         line(staying, "calm").get_ydata()[:-1], fitted.parameters["transmat"][:, 0, 0]
     )
-    filtered = states_over_time(fitted, observe(prices).log_return)
+    filtered = states_over_time(fitted, observe(prices))
     low, high = area(regimes, "calm")[date2num(AS_OF)]
     assert high - low == pytest.approx(filtered[-1, 0], rel=1e-9)
     assert_readable(figure)

@@ -26,8 +26,13 @@ REPLACED = 6
 
 
 class Model(StrEnum):
-    """The models by name, as `belief.models.MODELS` has them."""
+    """The models that hold a belief, by name, as `belief.models.BELIEVERS` has them."""
 
+    belief = "belief"
+    grid_static = "grid_static"
+    grid_2000 = "grid_2000"
+    grid_1000 = "grid_1000"
+    grid_500 = "grid_500"
     few_state = "few_state"
     few_state_memory = "few_state_memory"
     few_state_static = "few_state_static"
@@ -92,7 +97,7 @@ def ask(
     as_of: AsOf = None,
     symbol: Symbol = None,
     prices: PricesFile = None,
-    model: ModelName = Model.few_state_memory,
+    model: ModelName = Model.belief,
     consult: ConsultMode = Consult.tool,
     as_json: Json = False,
 ) -> None:
@@ -121,7 +126,7 @@ def chat(
     as_of: AsOf = None,
     symbol: Symbol = None,
     prices: PricesFile = None,
-    model: ModelName = Model.few_state_memory,
+    model: ModelName = Model.belief,
     consult: ConsultMode = Consult.tool,
 ) -> None:
     """Talk about prices: each answer consults the belief anew and ends with its receipt.
@@ -139,13 +144,14 @@ def now(
     as_of: AsOf = None,
     symbol: Symbol = None,
     prices: PricesFile = None,
-    model: ModelName = Model.few_state_memory,
+    model: ModelName = Model.belief,
     plot: Plot = None,
     as_json: Json = False,
 ) -> None:
     """Show the belief at the last session, and what it says about the price ahead."""
     from belief.models import belief, forecasts
     from belief.sessions import session_after
+    from belief_tools.belief_table import print_belief, print_forecasts
     from belief_tools.picture import check_picture, write_picture
 
     if plot is not None:
@@ -170,8 +176,8 @@ def now(
     if as_json:
         _print_json({**held.to_dict(), **_about(tool), "forecasts": rows})
     else:
-        _print_belief(held.to_dict(), tool)
-        _print_forecasts(rows)
+        print_belief(held, tool)
+        print_forecasts(rows)
     if plot is not None:
         say(f"the picture is in {one_line(str(plot))}")
 
@@ -325,57 +331,6 @@ def _about(tool: "ForecastTool") -> dict[str, Any]:
         "trained_through": str(tool.fitted.trained_through),
         "fingerprint": tool.fitted.fingerprint,
     }
-
-
-def _print_belief(held: dict[str, Any], tool: "ForecastTool") -> None:
-    from belief_tools.forecast_tool import cents
-
-    low, high = held["volatility_interval_90"]
-    age = "" if tool.age_in_days is None else f", {tool.age_in_days} days old"
-    print(f"{tool.prices.name} ({held['symbol']}) as of {held['as_of']}, {tool.prices.source}{age}")
-    print(f"last close {cents(tool.prices.last_close)}, model {held['model']}")
-    span = (
-        ""
-        if low == high or not low <= held["volatility"] <= high
-        else f" (90 % of the belief: {low:.0%} to {high:.0%})"
-    )
-    print(f"volatility {held['volatility']:.0%} a year{span}")
-    print("\nregime       belief  before  volatility  sessions left  moves seen")
-    for regime in held["regimes"]:
-        print(
-            f"{regime['name']:<11}{regime['probability']:>8.1%}{regime['before']:>8.1%}"
-            f"{regime['volatility']:>12.0%}{regime['remaining_sessions']:>15.0f}"
-            f"{regime['effective_moves']:>12.0f}{' *' if regime['from_prior'] else ''}"
-        )
-    if any(regime["from_prior"] for regime in held["regimes"]):
-        print("* too few moves to estimate from: its row below is that of the static fit")
-    _print_transitions(held)
-
-
-def _print_transitions(held: dict[str, Any]) -> None:
-    names = [regime["name"] for regime in held["regimes"]]
-    print("\nchance of moving in one session: in force now (static fit beside it)")
-    print(" " * 13 + "".join(f"{'to ' + name:>20}" for name in names))
-    rows = zip(names, held["transition_matrix"], held["static_transition_matrix"], strict=True)
-    for name, current, static in rows:
-        cells = (f"{a:.2%} ({b:.2%})" for a, b in zip(current, static, strict=True))
-        print(f"{name:<13}" + "".join(f"{cell:>20}" for cell in cells))
-
-
-def _print_forecasts(rows: list[dict[str, Any]]) -> None:
-    from belief_tools.forecast_tool import cents
-
-    print("\ntarget      sessions      median       50 % between              90 % between    up")
-    for row in rows:
-        half, wide = (
-            f"{cents(row[name][0])} - {cents(row[name][1])}"
-            for name in ("interval_50", "interval_90")
-        )
-        print(
-            f"{row['target']}{row['horizon']:>10}{cents(row['median']):>12}"
-            f"{half:>26}{wide:>26}{row['prob_up']:>6.0%}"
-        )
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

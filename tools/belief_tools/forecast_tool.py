@@ -215,6 +215,16 @@ class ForecastTool:
         volatility = np.array([regime.volatility for regime in belief(self.fitted).regimes])
         return float((volatility[1:] / volatility[:-1]).min())
 
+    @property
+    def belief_notes(self) -> list[str]:
+        """What has to be said of the model itself, whatever is asked."""
+        notes = []
+        if self.fitted.model == "belief" and not self.fitted.parameters["n_scored"]:
+            notes.append("the memories count alike: no walk through past sessions has weighed them")
+        if not self.fitted.converged:
+            notes.append("the fit had not settled when it stopped")
+        return notes
+
     def _notes(self) -> list[str]:
         basis = f"prices in {self.prices.currency} of {self.prices.as_of}, before any later split"
         if not self.prices.splits_known:
@@ -225,9 +235,7 @@ class ForecastTool:
             notes.append(
                 f"two regimes differ by only {ratio - 1:.0%} in volatility: read them as one"
             )
-        if not self.fitted.converged:
-            notes.append("the fit had not settled when it stopped")
-        return notes
+        return notes + self.belief_notes
 
 
 def summary(name: str, forecast: Forecast) -> str:

@@ -8,7 +8,10 @@ import contextlib
 import hashlib
 import importlib.metadata
 import json
+import os
 import signal
+import threading
+import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -36,7 +39,6 @@ USUAL_MODELS: Final = ("belief", "gjr_t", "garch_t", "random_walk")
 REFIT_EVERY: Final = 21
 SCORES_WITH: Final = ("scoringrules", "pyarrow")  # beside what the fingerprint of the code has
 ABOUT: Final = b"belief.backtest"  # where a table says what it is of
-IDLE_SECONDS: Final = 30  # after which a process without work ends, also one that was left behind
 
 
 @dataclass(frozen=True)
@@ -264,7 +266,7 @@ def _walk_in_processes(
     if not todo:
         return
     pool = loky.ProcessPoolExecutor(
-        min(n_jobs, len(todo)), timeout=IDLE_SECONDS, initializer=_leave_interrupts_to_the_parent
+        min(n_jobs, len(todo)), initializer=_belong_to, initargs=(os.getpid(),)
     )
     try:
         running = {pool.submit(_step, chain, next(parts)): (chain, parts) for chain, parts in todo}
@@ -290,5 +292,13 @@ def _step(chain: Chain, part: int) -> int:
     return len(chain.places(part))
 
 
-def _leave_interrupts_to_the_parent() -> None:
+def _belong_to(parent: int) -> None:
+    """Leave interrupts to the parent process, and end when it has ended, however that came."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)  # at any moment: files are written whole or not at all
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -175,3 +175,137 @@ def pull_of(counts, path):
     pull = -np.cumsum(slope, axis=0)[:-1]
     # what pulls on all outcomes of a block alike moves nothing
     return pull - np.median(pull, axis=1, keepdims=True)
+
+
+def predictions(startprob, transmat, first_logpdf, then_logpdf):
+    """What is believed before and after every session, by summing over every path.
+
+    A session shows its first value, which is forecast, and then its second one. Returns predicted
+    (T + 1, K), filtered (T, K), and the (T,) log density of every first value.
+    """
+    n_sessions, n_states = first_logpdf.shape
+    both, unseen = first_logpdf + then_logpdf, np.zeros((1, n_states))
+    predicted, filtered_rows, log_predictive = [], [], []
+    for t in range(n_sessions + 1):
+        posterior, before = state_posterior(startprob, transmat[:t], np.vstack([both[:t], unseen]))
+        predicted.append(posterior[t])
+        if t < n_sessions:
+            with_first = np.vstack([both[:t], first_logpdf[t : t + 1]])
+            log_predictive.append(state_posterior(startprob, transmat[:t], with_first)[1] - before)
+            filtered_rows.append(state_posterior(startprob, transmat[:t], both[: t + 1])[0][t])
+    return np.array(predicted), np.array(filtered_rows), np.array(log_predictive)
+
+
+def predictions_in_a_row(startprob, transmat, first_logpdf, then_logpdf):
+    """The same for a long chain: one session after the other, in logarithms."""
+    log_belief = np.log(startprob)
+    predicted, filtered_rows, log_predictive = [np.exp(log_belief)], [], []
+    with np.errstate(divide="ignore"):
+        log_move = np.log(transmat)
+    for first, then, move in zip(first_logpdf, then_logpdf, log_move, strict=True):
+        log_predictive.append(log_sum(log_belief + first))
+        log_belief = log_belief + first + then
+        log_belief = log_belief - log_sum(log_belief)
+        filtered_rows.append(np.exp(log_belief))
+        log_belief = np.logaddexp.reduce(log_belief[:, None] + move, axis=0)
+        predicted.append(np.exp(log_belief))
+    return np.array(predicted), np.array(filtered_rows), np.array(log_predictive)
+
+
+def grid_kernel(v, point, shock):
+    """(..., K, K) law of the next state: a normal density at the points, made to add up to 1.
+
+    `v` has the parameters of the volatility grid as attributes; `shock` (..., K) is that of every
+    state, not clipped.
+    """
+    z = np.clip(shock, -5.0, 5.0)
+    centre = v.m + v.phi * (point - v.m) + v.lam * z + v.lam2 * (np.abs(z) - 0.8)
+    log_weight = norm.logpdf(point, loc=centre[..., None], scale=v.s)
+    weight = np.exp(log_weight - log_weight.max(axis=-1, keepdims=True))
+    return weight / weight.sum(axis=-1, keepdims=True)
+
+
+def grid_tables(v, point, history, *, least_range=0.0):
+    """Log densities of returns (N, K) and ranges (N, K), and matrices (N, K, K) of the grid.
+
+    `history` has four columns: log return, log range (0 for none), log of close over open, event.
+    """
+    scale = np.exp(point)
+    returns, ranges, matrices = [], [], []
+    for log_return, log_range, intraday, event in zip(*history, strict=True):
+        size, dof = (v.kappa * scale, v.event_dof) if event else (scale, v.dof)
+        returns.append(student_t.logpdf(log_return, dof, loc=v.loc, scale=size))
+        middle = point + np.log(np.sqrt(v.k0 + v.k1 * (intraday / scale) ** 2)) + v.delta * event
+        span = max(log_range, least_range)
+        ranges.append(
+            student_t.logpdf(np.log(span), v.range_dof, loc=middle, scale=v.tau)
+            if log_range > 0.0
+            else np.zeros(len(point))
+        )
+        matrices.append(grid_kernel(v, point, (log_return - v.loc) / size))
+    return np.array(returns), np.array(ranges), np.array(matrices)
+
+
+def draw_grid_history(rng, v, point, event):
+    """Returns and log ranges (N,) drawn from the volatility grid, session after session.
+
+    Sessions open where they closed the day before, so a return is all intraday.
+    """
+    state, log_return, log_range = len(point) // 2, [], []
+    for reacts in event:
+        scale = np.exp(point[state])
+        size, dof = (v.kappa * scale, v.event_dof) if reacts else (scale, v.dof)
+        r = v.loc + size * rng.standard_t(dof)
+        middle = point[state] + 0.5 * np.log(v.k0 + v.k1 * (r / scale) ** 2) + v.delta * reacts
+        log_range.append(np.exp(middle + v.tau * rng.standard_t(v.range_dof)))
+        log_return.append(r)
+        z = np.clip((r - v.loc) / size, -5.0, 5.0)
+        centre = v.m + v.phi * (point[state] - v.m) + v.lam * z + v.lam2 * (abs(z) - 0.8)
+        weight = np.exp(-0.5 * ((point - centre) / v.s) ** 2)
+        state = int(rng.choice(len(point), p=weight / weight.sum()))
+    return np.array(log_return), np.array(log_range)
+
+
+def draw_grid_paths(rng, v, point, ahead, event):
+    """(H, n) log returns without location from the origin to every session ahead, slowly.
+
+    `ahead` (K,) is about the first of them; `event` (H, n) says which of them react to an event.
+    """
+    n_paths = event.shape[1]
+    state = rng.choice(len(point), size=n_paths, p=ahead / ahead.sum())
+    total, reached = np.zeros(n_paths), []
+    for reacts in event:
+        dof = np.where(reacts, v.event_dof, v.dof)
+        shock = rng.standard_t(dof)
+        total = total + np.exp(point[state]) * np.where(reacts, v.kappa, 1.0) * shock
+        reached.append(total)
+        z = np.clip(shock, -5.0, 5.0)
+        centre = v.m + v.phi * (point[state] - v.m) + v.lam * z + v.lam2 * (np.abs(z) - 0.8)
+        weight = np.exp(-0.5 * ((point - centre[:, None]) / v.s) ** 2)
+        chance = np.cumsum(weight, axis=1)
+        state = (rng.random((n_paths, 1)) * chance[:, -1:] > chance).sum(axis=1)
+    return np.array(reached)
+
+
+def student_mixture_quantile(probability, share, scale, dof):
+    """Quantile of a mixture of Student-t around 0, as the root of its exact cdf."""
+
+    def excess(x):
+        return share @ student_t.cdf(x, dof, scale=scale) - probability
+
+    reach = 1e5 * np.max(scale)
+    return brentq(excess, -reach, reach, xtol=1e-14, rtol=1e-13)
+
+
+def grouped_moves(belief, transmat, group):
+    """(R, R) mean probability of moving from group to group, one state after the other.
+
+    `group` (K,) says which group a state belongs to; `belief` (K,) need not add up to 1.
+    """
+    n_groups, n_states = group.max() + 1, len(group)
+    moves, mass = np.zeros((n_groups, n_groups)), np.zeros(n_groups)
+    for i in range(n_states):
+        mass[group[i]] += belief[i]
+        for j in range(n_states):
+            moves[group[i], group[j]] += belief[i] * transmat[i, j]
+    return moves / mass[:, None]

@@ -14,7 +14,7 @@ from belief import chain, return_bins
 from belief.drift import Drift
 from belief.errors import FitError
 from belief.fitted_model import FittedModel
-from belief.forecast import NORMAL_SCORES, quantiles_of_draws
+from belief.forecast import NORMAL_SCORES, Outlook, quantiles_of_draws
 from belief.observations import observe
 from belief.sources import load_prices
 from belief.transitions import weighted_memory
@@ -23,6 +23,7 @@ from belief.transitions import weighted_memory
 MATRIX = np.array([[0.70, 0.25, 0.05], [0.15, 0.25, 0.60], [0.10, 0.38, 0.52]])
 RESTLESS = np.array([[0.20, 0.35, 0.45], [0.40, 0.50, 0.10], [0.05, 0.20, 0.75]])
 EDGES = np.array([0.008, 0.02])
+NO_EVENTS = np.zeros((0, 504))
 SURE = 1e9  # moves; so many leave no doubt about the matrix
 
 
@@ -364,11 +365,11 @@ def test_the_belief_is_certain_and_its_volatility_is_that_of_the_next_session(fi
 
 @pytest.mark.parametrize("n_bins", [3, 5, 7])
 def test_the_command_line_prints_the_belief_in_straight_columns(nvda, capsys, prices, n_bins):
-    from belief_tools.cli import _print_belief
+    from belief_tools.belief_table import print_belief
 
     fit = chain.fit_chain(nvda, n_bins=n_bins, bound=0.0)
     held = chain.hold_belief(fitted_model(chain.model_parameters(fit, nvda), len(nvda)))
-    _print_belief(held.to_dict(), SimpleNamespace(prices=prices, age_in_days=None))
+    print_belief(held, SimpleNamespace(prices=prices, age_in_days=None, belief_notes=[]))
     lines = capsys.readouterr().out.splitlines()
     assert sum("100.0%" in line for line in lines) == 1
     start = next(k for k, line in enumerate(lines) if line.startswith("regime "))
@@ -390,9 +391,9 @@ def test_quantiles_of_the_next_session_are_those_of_the_exact_distribution(fit, 
     outlook = Outlook(Drift(mean=0.0003, sd=0.0), NO_EVENTS)
     found = chain.forecast_quantiles(fitted, [1], outlook, np.random.default_rng(0))[0]
     # the lower half, where a distribution function keeps its digits; the upper is its mirror
-    below = next_cdf(MATRIX[last], fit.bins, found[:181] - drift.mean)
+    below = next_cdf(MATRIX[last], fit.bins, found[:181] - outlook.drift.mean)
     np.testing.assert_allclose(below, norm.cdf(NORMAL_SCORES[:181]), rtol=1e-3)
-    np.testing.assert_allclose(found + found[::-1], 2 * drift.mean, atol=1e-12)
+    np.testing.assert_allclose(found + found[::-1], 2 * outlook.drift.mean, atol=1e-12)
 
 
 @pytest.mark.parametrize("position", [60, 120, 180, 240, 300])
@@ -401,8 +402,8 @@ def test_doubt_about_the_drift_is_a_normal_added_to_the_next_session(fit, nvda, 
     fitted = narrow(fit, nvda)
     found = chain.forecast_quantiles(fitted, [1], outlook, np.random.default_rng(0))[0]
     node = norm.ppf((np.arange(400) + 0.5) / 400)
-    x = found[position] - drift.mean
-    exact = np.mean(next_cdf(MATRIX[1], fit.bins, x - drift.sd * node))
+    x = found[position] - outlook.drift.mean
+    exact = np.mean(next_cdf(MATRIX[1], fit.bins, x - outlook.drift.sd * node))
     assert norm.ppf(exact) == pytest.approx(NORMAL_SCORES[position], abs=0.01)
 
 
@@ -465,8 +466,8 @@ def test_quantiles_rise_are_finite_and_lie_evenly_around_the_drift(fitted):
     assert np.isfinite(found).all()
     assert (np.diff(found, axis=1) > 0).all()
     for row, horizon in zip(found, horizons, strict=True):
-        assert row[180] == pytest.approx(horizon * drift.mean, abs=1e-12)
-        np.testing.assert_allclose(row + row[::-1], 2 * horizon * drift.mean, atol=1e-9)
+        assert row[180] == pytest.approx(horizon * outlook.drift.mean, abs=1e-12)
+        np.testing.assert_allclose(row + row[::-1], 2 * horizon * outlook.drift.mean, atol=1e-9)
 
 
 def test_doubt_about_the_drift_widens_a_long_forecast(fitted):

@@ -14,11 +14,13 @@ from belief.drift import posterior_drift
 from belief.errors import FitError, UsageError
 from belief.few_state import simulate_scales
 from belief.models import (
+    BELIEVERS,
     DEFAULT_MODEL,
     DRIFT_HALF_LIFE,
     MAX_HORIZON,
     MODELS,
     belief,
+    carry,
     fit,
     forecasts,
     target_session,
@@ -60,7 +62,8 @@ def table(fitted, known):
 def bytes_of(fitted, prices):
     """All that leaves the estimator, as bytes."""
     quantiles = [f.log_return_quantile.tobytes() for f in forecasts(fitted, prices, TARGETS)]
-    return fitted.to_json(), json.dumps(belief(fitted).to_dict()), quantiles
+    held = json.dumps(belief(fitted).to_dict()) if fitted.model in BELIEVERS else None
+    return fitted.to_json(), held, quantiles
 
 
 def test_the_last_close_is_the_one_people_saw(table, known):
@@ -203,12 +206,12 @@ def test_another_process_with_another_hash_seed_gives_the_same_bytes(fitted, tab
 
 def test_another_symbol_draws_other_paths(fitted, known, table):
     renamed = dataclasses.replace(fitted, symbol="XYZ")
-    (other,) = forecasts(renamed, known, TARGETS[:1])
-    assert other.log_return_quantile.tobytes() != table[0].log_return_quantile.tobytes()
+    (other,) = forecasts(renamed, known, TARGETS[1:2])
+    assert other.log_return_quantile.tobytes() != table[1].log_return_quantile.tobytes()
     central = slice(80, -80)  # within 2.5 standard scores, where ten thousand paths are many
     np.testing.assert_allclose(
         other.log_return_quantile[central],
-        table[0].log_return_quantile[central],
+        table[1].log_return_quantile[central],
         rtol=0.05,
         atol=1e-3,
     )
@@ -216,7 +219,7 @@ def test_another_symbol_draws_other_paths(fitted, known, table):
 
 def test_a_model_that_knows_another_day_is_refused(fitted, nvda):
     later = nvda.until(day("2024-03-04"))
-    with pytest.raises(ValueError, match="knows 2024-03-01, the prices end on 2024-03-04"):
+    with pytest.raises(ValueError, match=r"knows 1999-01-25 to 2024-03-01, .* to 2024-03-04"):
         forecasts(fitted, later, [day("2024-03-28")])
 
 
@@ -286,13 +289,25 @@ def test_a_target_up_to_504_sessions_ahead_is_taken_and_one_beyond_named():
         target_session(day("2090-01-01"), AS_OF)
 
 
-def test_the_median_moves_by_the_same_drift_every_session(table):
+def test_the_median_of_the_next_session_moves_by_the_drift_and_the_others_by_more(table):
+    drift = [np.log(f.median / f.last_close) / f.horizon for f in table]
+    assert all(0.0 < one < 0.002 for one in drift)
+    assert drift[0] == pytest.approx(
+        posterior_drift(
+            observe(load_prices("NVDA").until(AS_OF)).log_return, half_life=DRIFT_HALF_LIFE
+        ).mean,
+        rel=1e-9,
+    )
+
+
+def test_the_median_of_a_model_without_leverage_moves_by_the_same_drift_every_session(known):
+    table = forecasts(fit("few_state_static", known), known, TARGETS)
     drift = [np.log(f.median / f.last_close) / f.horizon for f in table]
     np.testing.assert_allclose(drift, drift[0], rtol=1e-9)
-    assert 0.0 < drift[0] < 0.002
 
 
-def test_doubt_about_the_drift_widens_a_long_forecast(fitted, known):
+def test_doubt_about_the_drift_widens_a_long_forecast(known):
+    fitted = fit("few_state_memory", known)
     (forecast,) = forecasts(fitted, known, [session_after(AS_OF, MAX_HORIZON)])
     scale = simulate_scales(fitted, [MAX_HORIZON], np.random.default_rng(1))[0]
     log_return = observe(known).log_return
@@ -302,3 +317,36 @@ def test_doubt_about_the_drift_widens_a_long_forecast(fitted, known):
     expected = 2.0 * oracles.mixture_quantile(0.95, 0.0, components)
     assert np.log(high / low) == pytest.approx(expected, rel=0.02)
     assert np.log(high / low) > 1.02 * 2.0 * oracles.mixture_quantile(0.95, 0.0, scale)
+
+
+def test_a_model_without_states_says_that_it_holds_no_belief(known):
+    with pytest.raises(UsageError, match=r"random_walk has no states.*choose one of belief"):
+        belief(fit("random_walk", known))
+
+
+def carried(model, nvda):
+    """A model fitted in March 2024 that has seen April."""
+    return carry(fit(model, nvda.until(AS_OF)), nvda.until(day("2024-04-30")))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_model_that_is_carried_on_keeps_its_estimates_and_sees_the_sessions(nvda, model):
+    april = nvda.until(day("2024-04-30"))
+    fitted = carried(model, nvda)
+    assert (str(fitted.trained_through), str(fitted.known_through)) == ("2024-03-01", "2024-04-30")
+    (forecast,) = forecasts(fitted, april, [day("2024-05-31")])
+    assert forecast.origin == april.as_of
+    assert forecast.last_close == april.last_close
+    spoiled = with_valid_garbage(nvda).until(AS_OF)
+    with pytest.raises(ValueError, match="the model knows"):
+        carry(fitted, spoiled)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_it_makes_no_difference_in_how_many_steps_a_model_is_carried_on(nvda, model):
+    at_once = carried(model, nvda)
+    stepwise = fit(model, nvda.until(AS_OF))
+    for session in nvda.session[(nvda.session > AS_OF) & (nvda.session <= day("2024-04-30"))]:
+        stepwise = carry(stepwise, nvda.until(session))
+    for name, values in at_once.parameters.items():
+        np.testing.assert_allclose(stepwise.parameters[name], values, rtol=1e-9, atol=1e-12)

@@ -10,6 +10,7 @@ from matplotlib.dates import date2num
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from belief import models
 from belief.chain import BIN_NAMES, N_BINS
 from belief.few_state import BLOCK_LENGTH, Parameters, states_over_time, transmat_path
 from belief.fitted_model import FittedModel
@@ -197,9 +198,11 @@ def test_the_filter_run_again_ends_with_the_belief_of_the_model(fitted, static, 
         assert states[-1].tolist() == model.parameters["filtered"].tolist()
 
 
-def test_the_filter_is_not_run_over_a_history_the_model_was_not_fitted_to(fitted, observations):
-    with pytest.raises(ValueError, match="6316 returns; the model was fitted to 6317"):
-        states_over_time(fitted, observations.log_return[:-1])
+def test_the_filter_is_not_run_over_a_history_the_model_does_not_know(fitted, prices):
+    earlier = prices.until(np.datetime64("2024-02-29"))
+    for read in (models.states_over_time, models.transmat_over_time):
+        with pytest.raises(ValueError, match=r"knows 1999-01-25 to 2024-03-01.*to 2024-02-29"):
+            read(fitted, earlier)
 
 
 def test_the_stack_adds_up_the_filtered_probabilities(axes, fitted, observations, tmp_path):

@@ -161,10 +161,14 @@ def test_pit_values_of_exact_draws_are_uniform():
 
 
 def test_pit_distance_is_the_largest_gap_to_the_diagonal():
-    values = np.random.default_rng(6).beta(2.0, 1.0, 57)
-    ordered = np.sort(values)
-    gaps = [max((i + 1) / 57 - u, u - i / 57) for i, u in enumerate(ordered)]
-    assert scores.pit_distance(values) == pytest.approx(max(gaps), rel=1e-12)
+    drawn = np.random.default_rng(6).beta(2.0, 1.0, 57)
+    for values in (drawn, 1.0 - drawn):  # the gap is above the diagonal, then below it
+        assert scores.pit_distance(values) == pytest.approx(largest_gap(values), rel=1e-12)
+
+
+def largest_gap(values):
+    ordered, n = np.sort(values), len(values)
+    return max(max((i + 1) / n - u, u - i / n) for i, u in enumerate(ordered))
 
 
 # --- CRPS, errors and intervals ---
@@ -437,6 +441,11 @@ def test_the_lag_reaches_over_the_overlap_of_the_windows(horizon, step):
 
 def test_the_lag_at_horizon_one_follows_the_rule_of_thumb():
     assert [scores.hac_lag(n, horizon=1) for n in (1, 100, 400, 3000)] == [1, 4, 5, 8]
+
+
+def test_the_lag_at_long_horizons_is_one_and_a_half_times_the_overlap():
+    steps = {1: 93, 5: 18, 21: 8, 40: 8}  # 63 sessions overlap the next 62, 12, 2 and 1 windows
+    assert {step: scores.hac_lag(2500, horizon=63, step=step) for step in steps} == steps
 
 
 @pytest.mark.parametrize("wrong", [{"n": 0}, {"horizon": 0}, {"step": 0}])

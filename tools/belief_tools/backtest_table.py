@@ -25,11 +25,15 @@ INTERRUPTED = 130
 DOTS_PER_INCH = 150
 FEWEST_WINDOWS = 20  # with fewer that do not overlap, a t-value says little
 SECONDS_BETWEEN_LINES = 30.0  # of progress, where there is no terminal
-HEADER = (
-    "model               origins windows  log score     gain      t      CRPS  ratio      t",
-    "model               |error| $  ratio   90 % score $  ratio"
-    "   in 50 %  in 80 %  in 90 %  in 95 %    PIT",
-)  # fmt: skip
+SCORES_HEAD = (
+    f"{'model':<18}{'origins':>9}{'windows':>8}{'log score':>11}{'gain':>9}{'t':>7} "
+    f"{'CRPS':>10}{'ratio':>7}{'t':>7}"
+)
+DOLLARS_HEAD = (
+    f"{'model':<18}{'|error| $':>11}{'ratio':>7}{'90 % score $':>13}{'ratio':>7} "
+    + "".join(f" in {level} % " for level in (50, 80, 90, 95))
+    + f"{'PIT':>7}"
+)
 
 
 def run(
@@ -286,14 +290,14 @@ def print_summary(about: dict[str, Any], rows: Sequence["Row"]) -> None:
 
 
 def _print_horizon(horizon: int, rows: list["Row"]) -> None:
-    print(f"\n{horizon} session{'s' if horizon > 1 else ''} ahead\n{HEADER[0]}")
+    print(f"\n{horizon} session{'s' if horizon > 1 else ''} ahead\n{SCORES_HEAD}")
     for row in rows:
         print(
             f"{row.model:<18}{row.n:>9,}{row.n_windows:>8,}{row.log_score:>11.4f}"
             f"{_cell(row.gain, 9, '+.4f')}{_t(row, row.t_value)}{row.crps:>10.5f}"
             f"{_cell(row.crps_ratio, 7, '.3f')}{_t(row, row.crps_t_value)}".rstrip()
         )
-    print(HEADER[1])
+    print(DOLLARS_HEAD)
     for row in rows:
         hits = (
             (row.coverage_50, row.coverage_50_se),
@@ -304,7 +308,7 @@ def _print_horizon(horizon: int, rows: list["Row"]) -> None:
         print(
             f"{row.model:<18}{row.absolute_error:>11,.2f}"
             f"{_cell(row.absolute_error_ratio, 7, '.3f')}"
-            f"{row.interval_score:>15,.2f}{_cell(row.interval_score_ratio, 7, '.3f')} "
+            f"{row.interval_score:>13,.2f}{_cell(row.interval_score_ratio, 7, '.3f')} "
             + "".join(_share(*hit) for hit in hits)
             + f"{row.pit_distance:>7.3f}"
         )
@@ -320,5 +324,8 @@ def _t(row: "Row", value: float | None) -> str:
 
 
 def _share(share: float, error: float | None) -> str:
-    """A coverage in percent with its standard error."""
-    return f"{100 * share:>5.1f}" + ("    " if error is None else f"±{100 * error:<3.1f}")
+    """A coverage in percent with its standard error, 9 characters."""
+    if error is None:
+        return f"{100 * share:>5.1f}    "
+    digits = 1 if error < 0.0995 else 0
+    return f"{100 * share:>5.1f}±{100 * error:<3.{digits}f}"

@@ -393,8 +393,8 @@ def fit(model: str, observations: Observations, start: FittedModel | None) -> Re
     problems = [problem_of(observations, grid, half_life) for half_life in half_lives]
     if start is None:
         before = _year_before(observations)
-        year_ago = None if before is None else _in_a_row(before, grid, half_lives)
-        estimates = _in_a_row(observations, grid, half_lives, year_ago)
+        year_ago = None if before is None else fit_in_a_row(before, grid, half_lives)
+        estimates = fit_in_a_row(observations, grid, half_lives, year_ago)
     else:
         begins = zip(start.parameters["theta"], start.parameters["root"], strict=True)
         estimates = [
@@ -412,7 +412,7 @@ def fit(model: str, observations: Observations, start: FittedModel | None) -> Re
     if start is None:
         static = estimates[:1]
         if half_lives[0] != math.inf:
-            static = _in_a_row(observations, grid, (math.inf,), estimates)
+            static = fit_in_a_row(observations, grid, (math.inf,), estimates)
         parameters["static_transmat"] = _transmat_of(static, observations, parameters)
         if before is not None and year_ago is not None:
             parameters["year_ago_transmat"] = _transmat_of(year_ago, before, parameters)
@@ -431,7 +431,7 @@ def _year_before(observations: Observations) -> Observations | None:
     return observations.first(n_before) if n_before >= MIN_SESSIONS else None
 
 
-def _in_a_row(
+def fit_in_a_row(
     observations: Observations,
     grid: Grid,
     half_lives: Sequence[float],

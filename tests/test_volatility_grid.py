@@ -160,6 +160,20 @@ def test_a_session_without_a_range_is_weighed_by_its_return_alone():
     np.testing.assert_allclose(found.filtered, expected[1], rtol=1e-9, atol=1e-12)
 
 
+def test_a_range_that_no_state_expects_leaves_a_belief():
+    """Its density is 0 to double precision in every state; their ratios are not."""
+    rng = np.random.default_rng(21)
+    theta, columns = random_theta(rng), history(rng, 40, ranges=1.0)
+    theta[NAMES.index("log_tau")], theta[NAMES.index("log_range_dof")] = -3.7, 6.7
+    columns[1][20] = 1.5
+    found = filtered(theta, FINE, columns)
+    for rows in (found.predicted, found.filtered):
+        np.testing.assert_allclose(rows.sum(axis=1), 1.0, rtol=1e-12)
+    assert np.isfinite(found.log_predictive).all()
+    # of the states that were possible, the wildest explain it best
+    assert found.filtered[20] @ FINE.point > found.filtered[19] @ FINE.point + 0.1
+
+
 def test_beliefs_add_up_to_1_whatever_happens():
     rng = np.random.default_rng(7)
     columns = history(rng, 200)

@@ -30,8 +30,8 @@ SCORES_HEAD = (
     f"{'CRPS':>10}{'ratio':>7}{'t':>7}"
 )
 DOLLARS_HEAD = (
-    f"{'model':<18}{'|error| $':>11}{'ratio':>7}{'90 % score $':>13}{'ratio':>7} "
-    + "".join(f" in {level} % " for level in (50, 80, 90, 95))
+    f"{'model':<17}{'|error| $':>10}{'ratio':>6}{'90 % score $':>13}{'ratio':>6} "
+    + "".join(f"  in {level} % " for level in (50, 80, 90, 95))
     + f"{'PIT':>7}"
 )
 
@@ -306,9 +306,9 @@ def _print_horizon(horizon: int, rows: list["Row"]) -> None:
             (row.coverage_95, row.coverage_95_se),
         )
         print(
-            f"{row.model:<18}{row.absolute_error:>11,.2f}"
-            f"{_cell(row.absolute_error_ratio, 7, '.3f')}"
-            f"{row.interval_score:>13,.2f}{_cell(row.interval_score_ratio, 7, '.3f')} "
+            f"{row.model:<17}{row.absolute_error:>10,.2f}"
+            f"{_cell(row.absolute_error_ratio, 6, '.3f')}"
+            f"{row.interval_score:>13,.2f}{_cell(row.interval_score_ratio, 6, '.3f')} "
             + "".join(_share(*hit) for hit in hits)
             + f"{row.pit_distance:>7.3f}"
         )
@@ -324,8 +324,8 @@ def _t(row: "Row", value: float | None) -> str:
 
 
 def _share(share: float, error: float | None) -> str:
-    """A coverage in percent with its standard error, 9 characters."""
+    """A coverage in percent with its standard error, 10 characters."""
     if error is None:
-        return f"{100 * share:>5.1f}    "
+        return f"{100 * share:>6.1f}    "
     digits = 1 if error < 0.0995 else 0
-    return f"{100 * share:>5.1f}±{100 * error:<3.{digits}f}"
+    return f"{100 * share:>6.1f}±{100 * error:<3.{digits}f}"

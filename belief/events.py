@@ -170,10 +170,11 @@ def _notice(session: Days) -> Days:
         raise UsageError(f"event at {late} follows {early}; events must ascend without repeats")
     sessions_between(session[0], session[0])  # refuses a day outside the calendar
     calendar = sessions_between(FIRST_DAY, session[-1])
-    closed = session[~np.isin(session, calendar)]
+    position = _positions(calendar, session)
+    closed = session[calendar[np.minimum(position, calendar.size - 1)] != session]
     if closed.size:
         raise UsageError(f"event at {closed[0]}, which is not a session: the exchange was closed")
-    return calendar[np.maximum(_positions(calendar, session) - NOTICE, 0)]
+    return calendar[np.maximum(position - NOTICE, 0)]
 
 
 def _positions(calendar: Days, day: Days) -> Positions:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from belief.fitted_model import FittedModel
 from belief.grid_forecast import forecast_quantiles as forecast_quantiles
 from belief.grid_forecast import memory_weights
-from belief.mixture import next_total
+from belief.mixture import next_total, weights_of
 from belief.observations import Observations
 from belief.posterior import REGIME_NAMES, Belief, LastSession, Regime
 from belief.volatility_grid import (
@@ -64,14 +64,15 @@ def carry(fitted: FittedModel, observations: Observations) -> dict[str, Array]:
         run_filter(theta, grid, fresh, ahead.copy())
         for theta, ahead in zip(values["theta"], values["ahead"], strict=True)
     ]
-    total = values["total_score"]
+    before = total = values["total_score"]
     for scores in np.column_stack([run.log_predictive for run in runs]):
-        total = next_total(total, scores)
+        before, total = total, next_total(total, scores)
     now = {
         "predicted": np.array([run.predicted[-2] for run in runs]),
         "filtered": np.array([run.filtered[-1] for run in runs]),
         "ahead": np.array([run.predicted[-1] for run in runs]),
         "total_score": total,
+        "total_before": before,
         "n_scored": values["n_scored"] + float(len(fresh.log_return)),
         "last": np.array([column[-1] for column in fresh]),
     }
@@ -219,7 +220,7 @@ def hold_belief(fitted: FittedModel) -> Belief:
         transition_matrix=regime_transmat(parameters),
         static_transition_matrix=parameters["static_transmat"],
         year_ago_transition_matrix=_known(parameters["year_ago_transmat"]),
-        volatility=math.sqrt(float(np.einsum("m,mk,mk->", weight, parameters["ahead"], yearly))),
+        volatility=_volatility(weight, parameters["ahead"], yearly),
         volatility_interval_90=_bracket(np.sqrt(weight @ yearly), ahead),
         last_session=_last_session(parameters),
         n_sessions=fitted.n_sessions,
@@ -252,7 +253,7 @@ def _regimes(parameters: Mapping[str, Array]) -> tuple[Regime, ...]:
     rows = zip(
         REGIME_NAMES[N_REGIMES],
         (group @ (weight @ parameters["filtered"])).tolist(),
-        (group @ (weight @ parameters["predicted"])).tolist(),
+        (group @ (weights_of(parameters["total_before"]) @ parameters["predicted"])).tolist(),
         np.sqrt(usual @ (weight @ _yearly_variance(parameters))).tolist(),
         _remaining(parameters).tolist(),
         (group @ parameters["effective_sessions"]).tolist(),
@@ -289,30 +290,32 @@ def _last_session(parameters: Mapping[str, Array]) -> LastSession:
     """What the last session did to the belief, and which of its signs did it."""
     from scipy.special import stdtr
 
-    grid, weight = grid_in(parameters), memory_weights(parameters)
-    last, yearly = Sessions(*parameters["last"][:, None]), _yearly_variance(parameters)
+    grid, yearly = grid_in(parameters), _yearly_variance(parameters)
+    earlier, now = weights_of(parameters["total_before"]), memory_weights(parameters)
+    last = Sessions(*parameters["last"][:, None])
     return_tail, range_tail, after_return = 0.0, 0.0, 0.0
-    for share, theta, predicted, variance in zip(
-        weight, parameters["theta"], parameters["predicted"], yearly, strict=True
+    for before, after, theta, predicted, variance in zip(
+        earlier, now, parameters["theta"], parameters["predicted"], yearly, strict=True
     ):
         values = values_of(theta, grid.spacing)
         table = tables(values, grid, last)
         dof = values.event_dof if last.event[0] else values.dof
         seen = predicted * table.density[0]
         seen /= seen.sum()
-        return_tail += share * float(predicted @ (2.0 * stdtr(dof, -np.abs(table.shock[0]))))
-        range_tail += share * float(seen @ stdtr(values.range_dof, -table.range_shock[0]))
-        after_return += share * float(seen @ variance)
-    before, after = (
-        math.sqrt(float(np.einsum("m,mk,mk->", weight, parameters[name], yearly)))
-        for name in ("predicted", "filtered")
-    )
+        return_tail += before * float(predicted @ (2.0 * stdtr(dof, -np.abs(table.shock[0]))))
+        range_tail += after * float(seen @ stdtr(values.range_dof, -table.range_shock[0]))
+        after_return += after * float(seen @ variance)
     return LastSession(
         log_return=float(last.log_return[0]),
         return_tail=float(return_tail),
         range_tail=float(range_tail) if last.has_range[0] else None,
         event=bool(last.event[0]),
-        volatility_before=before,
+        volatility_before=_volatility(earlier, parameters["predicted"], yearly),
         volatility_after_return=math.sqrt(after_return),
-        volatility_after=after,
+        volatility_after=_volatility(now, parameters["filtered"], yearly),
     )
+
+
+def _volatility(weight: Array, held: Array, yearly: Array) -> float:
+    """Annualised volatility of the states each memory holds, (M, K), by their weights."""
+    return math.sqrt(float(np.einsum("m,mk,mk->", weight, held, yearly)))

@@ -24,9 +24,9 @@ VECTOR = {"reassoc", "contract", "nsz"}
 
 
 @njit(cache=True)
-def bell(steepness):  # type: ignore[no-untyped-def]
-    """q_i for i = 0 .. the half-width that bells of this steepness need."""
-    width = math.ceil(math.sqrt(NEGLIGIBLE / steepness) - 0.5)
+def bell(steepness, n_states):  # type: ignore[no-untyped-def]
+    """q_i for i = 0 .. the half-width that bells of this steepness need on so many points."""
+    width = math.ceil(min(math.sqrt(NEGLIGIBLE / steepness) - 0.5, float(n_states)))
     return np.exp(-steepness * np.arange(width + 1.0) ** 2)
 
 
@@ -55,7 +55,7 @@ def _row(weight, fall, centre, steepness):  # type: ignore[no-untyped-def]
     return first, last, total
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def move(filtered, centre, steepness, fall, weight, predicted):  # type: ignore[no-untyped-def]
     """Move a distribution over states by one session; `weight` is scratch, all are (K,)."""
     predicted[:] = 0.0
@@ -66,7 +66,7 @@ def move(filtered, centre, steepness, fall, weight, predicted):  # type: ignore[
             predicted[j] += share * weight[j]
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def forward(startprob, density, range_density, centre, steepness):  # type: ignore[no-untyped-def]
     """Run the filter.
 
@@ -87,7 +87,7 @@ def forward(startprob, density, range_density, centre, steepness):  # type: igno
     predicted = np.empty((n_sessions + 1, n_states))
     filtered = np.empty((n_sessions, n_states))
     log_predictive = np.empty(n_sessions)
-    fall, weight = bell(steepness), np.empty(n_states)
+    fall, weight = bell(steepness, n_states), np.empty(n_states)
     predicted[0] = startprob
     for t in range(n_sessions):
         likely, joint = 0.0, 0.0
@@ -103,7 +103,7 @@ def forward(startprob, density, range_density, centre, steepness):  # type: igno
     return predicted, filtered, log_predictive
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def backward(predicted, filtered, density, centre, steepness, session_weight):  # type: ignore[no-untyped-def]
     """Derivatives of sum_t session_weight[t] log_predictive[t], by the adjoint of `forward`.
 
@@ -124,7 +124,7 @@ def backward(predicted, filtered, density, centre, steepness, session_weight):  
     by_range = np.empty((n_sessions, n_states))
     by_centre = np.empty((n_sessions, n_states))
     by_steepness = 0.0
-    fall, weight = bell(steepness), np.empty(n_states)
+    fall, weight = bell(steepness, n_states), np.empty(n_states)
     worth, pull = np.zeros(n_states), np.empty(n_states)
     for t in range(n_sessions - 1, -1, -1):
         mean_pull, likely = 0.0, 0.0
@@ -159,7 +159,7 @@ def backward(predicted, filtered, density, centre, steepness, session_weight):  
     return by_density, by_range, by_centre, by_steepness
 
 
-@njit(cache=True, fastmath=VECTOR, error_model="numpy")
+@njit(cache=True, nogil=True, fastmath=VECTOR, error_model="numpy")
 def by_shock(by_density, by_centre, shock, dof, push, push_size, largest):  # type: ignore[no-untyped-def]
     """Derivatives by the shock: through the density of the return and through the centre.
 
@@ -187,7 +187,7 @@ def by_shock(by_density, by_centre, shock, dof, push, push_size, largest):  # ty
     return found
 
 
-@njit(cache=True, fastmath=VECTOR, error_model="numpy")
+@njit(cache=True, nogil=True, fastmath=VECTOR, error_model="numpy")
 def tail_sums(by_density, shock, log_tail, dof):  # type: ignore[no-untyped-def]
     """Sums over all sessions and states that the derivative by the degrees of freedom needs.
 
@@ -204,7 +204,7 @@ def tail_sums(by_density, shock, log_tail, dof):  # type: ignore[no-untyped-def]
     return plain, logs, heavy
 
 
-@njit(cache=True, fastmath=VECTOR, error_model="numpy")
+@njit(cache=True, nogil=True, fastmath=VECTOR, error_model="numpy")
 def range_sums(by_range, range_shock, spread, event, dof, k0):  # type: ignore[no-untyped-def]
     """Sums of the derivative by the range shock that its parameters need.
 
@@ -226,18 +226,19 @@ def range_sums(by_range, range_shock, spread, event, dof, k0):  # type: ignore[n
     return whole, events, floor, slope
 
 
-@njit(cache=True, error_model="numpy")
-def offset_bounds(steepness):  # type: ignore[no-untyped-def]
+@njit(cache=True, nogil=True, error_model="numpy")
+def offset_bounds(steepness, n_states):  # type: ignore[no-untyped-def]
     """Cumulative probabilities of the cells around a centre, for `walk`.
 
     Args:
         steepness: (D,) of as many laws.
+        n_states: K, points of the grid.
 
     Returns:
         (D, `OFFSETS` + 1, 2 W + 1): row o is for a centre o / `OFFSETS` - 1/2 cells above its
         nearest point, column i for the cell i - W above that point.
     """
-    width = len(bell(steepness.min())) - 1
+    width = len(bell(steepness.min(), n_states)) - 1
     bounds = np.empty((len(steepness), OFFSETS + 1, 2 * width + 1))
     for d in range(len(steepness)):
         for o in range(OFFSETS + 1):
@@ -249,7 +250,7 @@ def offset_bounds(steepness):  # type: ignore[no-untyped-def]
     return bounds
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def walk(state, total, laws, bounds, point, event, first, last, largest, rng):  # type: ignore[no-untyped-def]
     """Take every path from session `first` to session `last`, one session at a time, in place.
 

@@ -3,7 +3,7 @@
     x_t               state: log scale of the session's return, one of K equally spaced points
     r_t | x           ~  loc + e^x kappa^event * T_dof                                Student-t
     y_t | x, o_t      ~  x + log(k0 + k1 (o_t / e^x)^2) / 2 + delta event + tau * T_range_dof
-    x_{t+1} | x, r_t  ~  discretised normal around  m + phi (x - m) + lam z + lam2 (|z| - 0.8)
+    x_{t+1} | x, r_t  ~  discretised normal around  m + phi (x - m) + lam z + lam2 (|z| - 0.88)
 
 r_t is the log return, y_t the log of the session's log range, o_t its log of close over open, and
 z the shock (r_t - loc) / (e^x kappa^event), clipped at +-5. `event` is 1 in a session that reacts
@@ -44,7 +44,9 @@ MARGIN = 0.5  # log units from the quietest and the wildest month to the ends
 MOST_STATES = 64
 MONTH = 21
 LARGEST_SHOCK = 5.0
-MEAN_SHOCK = 0.8  # about E|z|, so that lam2 hardly moves the mean of the states
+MEAN_SHOCK = 0.88  # about E|z|, so that m is about where the states come back to
+LEAST_LOG_DENSITY = -500.0  # of a range, relative to the state that fits it best
+SMALLEST_MOVE = 1e-9  # returns below are rounding
 LEAST_DOF = 2.1
 LEAST_STEP = 0.4  # smallest standard deviation of the kernel in cells: below, the grid would show
 NORMAL_MEDIAN = 0.6744897501960817  # of the absolute value of a standard normal
@@ -117,10 +119,19 @@ class Grid(NamedTuple):
         return float(self.point[-1] - self.point[0]) / (len(self.point) - 1)
 
 
-def typical_log_scale(observations: Observations) -> float:
-    """Log of the scale of a normal whose median size is that of the returns that moved."""
-    size = np.abs(observations.log_return)
-    return math.log(float(np.median(size[size > 0.0])) / NORMAL_MEDIAN)
+def typical_log_scale(log_return: Array, weight: Array) -> float:
+    """Log of the scale of a normal whose median size is that of the returns that moved.
+
+    Args:
+        log_return: (N,) natural-log returns, of which some moved.
+        weight: (N,) how much each counts.
+    """
+    size = np.abs(log_return)
+    order = np.argsort(np.where(size > SMALLEST_MOVE, size, np.inf), kind="stable")
+    order = order[: np.count_nonzero(size > SMALLEST_MOVE)]
+    share = np.cumsum(weight[order])
+    median = size[order[np.searchsorted(share, 0.5 * share[-1])]]
+    return math.log(float(median) / NORMAL_MEDIAN)
 
 
 def grid_of(observations: Observations) -> Grid:
@@ -129,10 +140,10 @@ def grid_of(observations: Observations) -> Grid:
     It reaches from well below the quietest month to well above the wildest, in at most
     `MOST_STATES` points.
     """
-    typical = typical_log_scale(observations)
     size = np.abs(observations.log_return)
+    typical = typical_log_scale(observations.log_return, np.ones(len(size)))
     months = np.lib.stride_tricks.sliding_window_view(size, MONTH).mean(axis=1)
-    month = np.log(months[months > 0.0])
+    month = np.log(months[months > SMALLEST_MOVE])
     low = min(typical - BELOW, float(month.min()) - MARGIN)
     high = max(typical + ABOVE, float(month.max()) + MARGIN)
     n_states = min(math.ceil((high - low) / SPACING) + 1, MOST_STATES)
@@ -182,7 +193,7 @@ class Tables(NamedTuple):
         spread: k0 + k1 (o / e^x)^2.
         range_shock: y less its location, over tau.
         range_log_tail: log(1 + range_shock^2 / range_dof).
-        range_density: of y; 1 where there is no range.
+        range_density: of y, relative to the state that fits it best; 1 where there is no range.
         centre: where the next state is drawn to, in cells from the first point.
     """
 
@@ -229,8 +240,9 @@ def tables(values: Values, grid: Grid, sessions: Sessions) -> Tables:
     distance = (sessions.log_range - values.delta * sessions.event)[:, None] - grid.point
     range_shock = (distance - 0.5 * np.log(spread)) * (sessions.has_range / values.tau)[:, None]
     range_log_tail = np.log(1.0 + range_shock**2 / values.range_dof)
-    constant = (student_log_constant(values.range_dof) - math.log(values.tau)) * sessions.has_range
-    range_density = np.exp(constant[:, None] - 0.5 * (values.range_dof + 1.0) * range_log_tail)
+    log_density = -0.5 * (values.range_dof + 1.0) * range_log_tail
+    relative = log_density - log_density.max(axis=1, keepdims=True)
+    range_density = np.exp(np.maximum(relative, LEAST_LOG_DENSITY))
     centre = next_centre(values, grid, np.clip(shock, -LARGEST_SHOCK, LARGEST_SHOCK))
     return Tables(
         shock, log_tail, density, spread, range_shock, range_log_tail, range_density, centre

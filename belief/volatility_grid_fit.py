@@ -14,8 +14,9 @@ true (White 1982, doi:10.2307/1912526).
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +46,7 @@ from belief.volatility_grid import (
 )
 
 Array = npt.NDArray[np.float64]
+Result = TypeVar("Result")
 
 # Sessions after which a session counts half, of each memory of each model.
 HALF_LIVES: Mapping[str, tuple[float, ...]] = {
@@ -54,6 +56,9 @@ HALF_LIVES: Mapping[str, tuple[float, ...]] = {
     "grid_1000": (1000.0,),
     "grid_500": (500.0,),
 }
+# Log volatility has a standard deviation of about .45 and forgets in about 100 sessions, so the
+# mean of n sessions is known to this over the root of n.
+LEVEL_SPREAD = 6.4
 MAX_ITER = 200
 # The search stops when no direction, in prior or posterior standard deviations, gains more.
 TOLERANCE = 1e-2
@@ -70,16 +75,23 @@ class Prior(NamedTuple):
     sd: Array
 
 
-def prior_of(observations: Observations) -> Prior:
-    """Say what is held before a symbol's own history speaks; scales follow its typical return.
+def prior_of(log_return: Array, weight: Array) -> Prior:
+    """Say what is held before the likelihood speaks; scales follow the symbol's typical return.
 
     Persistent volatility, tails like a Student-t with 8 degrees of freedom, a range of about 1.5
-    scales, events that move the price two and a half times as much, no leverage.
+    scales, events that move the price two and a half times as much, no leverage. The level that
+    volatility comes back to is tied to the typical return itself, the closer the longer the
+    history: the ranges keep the filter right whatever that level is, so one-session densities
+    hardly speak of it, but a year ahead it is what a forecast ends at.
+
+    Args:
+        log_return: (N,) natural-log returns.
+        weight: (N,) how much each counts.
     """
-    typical = typical_log_scale(observations)
-    scale = math.exp(typical)
+    typical = typical_log_scale(log_return, weight)
+    scale, n_sessions = math.exp(typical), float(weight.sum())
     belief = {
-        "m": (typical - 0.2, 0.7),
+        "m": (typical, LEVEL_SPREAD / math.sqrt(n_sessions)),
         "logit_phi": (4.2, 1.0),
         "log_s": (math.log(0.08), 0.7),
         "lam": (0.0, 0.05),
@@ -283,12 +295,9 @@ def problem_of(observations: Observations, grid: Grid, half_life: float) -> Prob
         grid: K points.
         half_life: sessions after which a session counts half; infinity is the static fit.
     """
-    return Problem(
-        grid,
-        sessions_of(observations, grid),
-        session_weights(len(observations), half_life),
-        prior_of(observations),
-    )
+    weight = session_weights(len(observations), half_life)
+    prior = prior_of(observations.log_return, weight)
+    return Problem(grid, sessions_of(observations, grid), weight, prior)
 
 
 def first_guess(prior: Prior) -> Begin:
@@ -380,10 +389,11 @@ def fit(model: str, observations: Observations, start: FittedModel | None) -> Re
         The parameters: `point` (K,) and `least_range` of the grid; `theta` (M, P), `covariance` and
         `root` (M, P, P) of every memory; `predicted`, `filtered` and `ahead` (M, K), the belief
         before and after the last session and about the next one; `last` (5,) that session;
-        `total_score` (M,) for the weights and `n_scored`, how many sessions it rests on; `cut`
-        (R - 1,), `occupancy` (K,) and `effective_sessions` (K,) for the regimes; `static_transmat`
-        and `year_ago_transmat` (R, R), not a number where there is no such fit to compare with: a
-        fit with a `start` leaves these comparisons out.
+        `total_score` (M,) for the weights, `total_before` (M,) the same before the last session and
+        `n_scored`, how many sessions they rest on; `cut` (R - 1,), `occupancy` (K,) and
+        `effective_sessions` (K,) for the regimes; `static_transmat` and `year_ago_transmat` (R, R),
+        not a number where there is no such fit to compare with: a fit with a `start` leaves these
+        comparisons out.
 
     Raises:
         FitError: the returns are too few or do not vary.
@@ -394,14 +404,16 @@ def fit(model: str, observations: Observations, start: FittedModel | None) -> Re
     if start is None:
         before = _year_before(observations)
         year_ago = None if before is None else fit_in_a_row(before, grid, half_lives)
-        estimates = fit_in_a_row(observations, grid, half_lives, year_ago)
+        estimates = (
+            fit_in_a_row(observations, grid, half_lives)
+            if year_ago is None
+            else _side_by_side(estimate, problems, [_begin_near(one, problems) for one in year_ago])
+        )
     else:
         begins = zip(start.parameters["theta"], start.parameters["root"], strict=True)
-        estimates = [
-            estimate(*pair) for pair in zip(problems, map(Begin._make, begins), strict=True)
-        ]
+        estimates = _side_by_side(estimate, problems, map(Begin._make, begins))
     theta = np.array([one.theta for one in estimates])
-    doubts = [doubt_about(*pair) for pair in zip(theta, problems, strict=True)]
+    doubts = _side_by_side(doubt_about, theta, problems)
     parameters = {
         **_state(theta, problems, start),
         "covariance": np.array([doubt.covariance for doubt in doubts]),
@@ -412,7 +424,8 @@ def fit(model: str, observations: Observations, start: FittedModel | None) -> Re
     if start is None:
         static = estimates[:1]
         if half_lives[0] != math.inf:
-            static = fit_in_a_row(observations, grid, (math.inf,), estimates)
+            problem = problem_of(observations, grid, math.inf)
+            static = [estimate(problem, _begin_near(estimates[0], [problem]))]
         parameters["static_transmat"] = _transmat_of(static, observations, parameters)
         if before is not None and year_ago is not None:
             parameters["year_ago_transmat"] = _transmat_of(year_ago, before, parameters)
@@ -431,11 +444,19 @@ def _year_before(observations: Observations) -> Observations | None:
     return observations.first(n_before) if n_before >= MIN_SESSIONS else None
 
 
+def _side_by_side(function: Callable[..., Result], *columns: Iterable[Any]) -> list[Result]:
+    """Call a function for every memory, two at a time: the compiled recursions let others run."""
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(function, *columns))
+
+
+def _begin_near(neighbour: Estimate, problems: Sequence[Problem]) -> Begin:
+    """Begin where a search over much the same history ended, as unsure as the prior."""
+    return first_guess(problems[0].prior)._replace(theta=neighbour.theta)
+
+
 def fit_in_a_row(
-    observations: Observations,
-    grid: Grid,
-    half_lives: Sequence[float],
-    near: Sequence[Estimate] | None = None,
+    observations: Observations, grid: Grid, half_lives: Sequence[float]
 ) -> list[Estimate]:
     """Fit several memories cold: each search begins where the one before it ended.
 
@@ -443,15 +464,11 @@ def fit_in_a_row(
         observations: of consecutive sessions.
         grid: K points.
         half_lives: of the memories.
-        near: estimates from much the same history, to begin with instead.
     """
     found: list[Estimate] = []
-    for place, half_life in enumerate(half_lives):
+    for half_life in half_lives:
         problem = problem_of(observations, grid, half_life)
-        begin = first_guess(problem.prior)
-        neighbour = near[place] if near else found[-1] if found else None
-        if neighbour is not None:
-            begin = begin._replace(theta=neighbour.theta)
+        begin = _begin_near(found[-1], [problem]) if found else first_guess(problem.prior)
         found.append(estimate(problem, begin))
     return found
 
@@ -461,7 +478,9 @@ def _state(theta: Array, problems: list[Problem], start: FittedModel | None) -> 
     grid, sessions = problems[0].grid, problems[0].sessions
     runs = [run_filter(each, grid, sessions, even_start(grid)) for each in theta]
     n_memories = len(runs)
-    total = np.zeros(n_memories) if start is None else start.parameters["total_score"]
+    even = np.zeros(n_memories)
+    total = even if start is None else start.parameters["total_score"]
+    before = even if start is None else start.parameters["total_before"]
     scored = np.zeros(()) if start is None else start.parameters["n_scored"]
     weight = weights_of(total)
     past = sum(share * run.filtered for share, run in zip(weight, runs, strict=True))
@@ -478,6 +497,7 @@ def _state(theta: Array, problems: list[Problem], start: FittedModel | None) -> 
         "ahead": np.array([run.predicted[-1] for run in runs]),
         "last": np.array([column[-1] for column in sessions]),
         "total_score": total,
+        "total_before": before,
         "n_scored": scored,
         "cut": cuts(grid.point, past @ grid.point),
         "occupancy": past.mean(axis=0),
@@ -498,6 +518,6 @@ def _transmat_of(
             "theta": np.array([one.theta for one in estimates]),
             "filtered": np.array([run.filtered[-1] for run in runs]),
             "last": np.array([column[-1] for column in sessions]),
-            "total_score": np.zeros(len(runs)),
+            "total_score": np.zeros(len(runs)),  # even weights
         }
     )

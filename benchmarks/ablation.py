@@ -24,8 +24,10 @@ from belief.drift import Drift
 from belief.scores import hac_lag, mean_difference
 from belief.sources import load_prices
 
-HORIZONS = (1, 21, 63)
-REFIT_EVERY = 63
+HORIZONS = (1, 21)
+LONG = ("full", "no_drift", "no_doubt")  # variants that are about the farther future
+LONG_HORIZONS = (1, 21, 63)
+REFIT_EVERY = 21
 PERIODS = {
     "before": ("2003-01-02", "2012-12-31", "2012-12-31"),
     "after": ("2013-01-02", "2025-02-13", "2025-02-14"),
@@ -62,8 +64,12 @@ def as_the_full_model(fitted):
     return real_generator(replace(fitted, model="belief"))
 
 
-def real_fit(observations, start):
-    return volatility_grid_fit.fit("belief", observations, start)
+def real_fit(observations, start, model="belief"):
+    return volatility_grid_fit.fit(model, observations, start)
+
+
+def static_fit(model, observations, start):
+    return real_fit(without_events(observations), start, "grid_static")
 
 
 def without_events(observations):
@@ -87,11 +93,6 @@ def no_doubt(fitted, horizons, outlook):
     return replace(fitted, parameters=still), horizons, outlook
 
 
-def half_doubt(fitted, horizons, outlook):
-    less = {**fitted.parameters, "covariance": 0.25 * fitted.parameters["covariance"]}
-    return replace(fitted, parameters=less), horizons, outlook
-
-
 PLAIN = looking_at(lambda observations: observations)
 LEVERAGE_HELD = {"held": {"lam": 0.0, "lam2": 0.0}}
 # name -> (fit module, meaning module), and what is patched while it runs
@@ -107,15 +108,27 @@ VARIANTS = {
         ),
         (),
     ),
+    "static_no_events": (
+        (
+            SimpleNamespace(fit=static_fit),
+            SimpleNamespace(
+                carry=looking_at(without_events)[1].carry,
+                forecast_quantiles=told(no_events_ahead)[1].forecast_quantiles,
+            ),
+        ),
+        (),
+    ),
     "no_range": (looking_at(without_range), ()),
     "no_leverage": (PLAIN, (("estimate", LEVERAGE_HELD),)),
     "no_drift": (told(no_drift), ()),
     "no_doubt": (told(no_doubt), ()),
-    "half_doubt": (told(half_doubt), ()),
     "narrow_prior": (PLAIN, (("prior", 0.5),)),
     "wide_prior": (PLAIN, (("prior", 2.0),)),
     "fine_grid": (PLAIN, (("grid", 0.06),)),
 }
+
+# What the results page shows; the others are settings that were tried before 2013.
+AFTER = ("no_events", "static_no_events", "no_range", "no_leverage", "no_drift", "no_doubt")
 
 
 def patched(changes):
@@ -133,15 +146,16 @@ def patched(changes):
             yield mock.patch.object(
                 volatility_grid_fit,
                 "prior_of",
-                lambda seen, real=real, v=value: (p := real(seen))._replace(sd=v * p.sd),
+                lambda *seen, real=real, v=value: (p := real(*seen))._replace(sd=v * p.sd),
             )
         else:
             yield mock.patch.object(volatility_grid, "SPACING", value)
             yield mock.patch.object(volatility_grid, "MOST_STATES", 128)
 
 
-def walk(variant, first, last, through, *, horizons=HORIZONS, refit_every=REFIT_EVERY):
+def walk(variant, first, last, through, *, horizons=None, refit_every=REFIT_EVERY):
     """One-row-per-origin columns of a variant, by horizon: origin, log_score and crps."""
+    horizons = horizons or (LONG_HORIZONS if variant in LONG else HORIZONS)
     kind, changes = VARIANTS[variant]
     name = f"ablation_{variant}"
     prices = load_prices("NVDA").until(np.datetime64(through))
@@ -197,22 +211,23 @@ def compare(walks, base="full"):
             )
 
 
+def rows(period, variants=AFTER):
+    """Rows of `compare` for a period, as plain numbers."""
+    names = ["full", *(name for name in variants if name != "full")]
+    walks = Parallel(n_jobs=2)(delayed(walk)(name, *PERIODS[period]) for name in names)
+    found = compare(dict(zip(names, walks, strict=True)))
+    return [tuple(x.item() if isinstance(x, np.generic) else x for x in row) for row in found]
+
+
 def main():
     named = [word for word in sys.argv[1:] if not word.startswith("--")]
-    period = PERIODS["before" if "--before" in sys.argv else "after"]
-    variants = ["full", *(name for name in named or VARIANTS if name != "full")]
-    walks = dict(
-        zip(
-            variants,
-            Parallel(n_jobs=2)(delayed(walk)(variant, *period) for variant in variants),
-            strict=True,
-        )
-    )
-    print(f"NVDA, {period[0]} to {period[1]}, refit every {REFIT_EVERY}; against the full model")
-    print("variant         sessions  log score     gain      t   CRPS ratio      t")
-    for variant, horizon, score, gain, t, ratio, crps_t in compare(walks):
+    period = "before" if "--before" in sys.argv else "after"
+    print(f"NVDA, {PERIODS[period][:2]}, refit every {REFIT_EVERY}; against the full model")
+    print("variant           sessions  log score     gain      t   CRPS ratio      t")
+    for variant, horizon, score, gain, t, ratio, crps_t in rows(period, named or AFTER):
         print(
-            f"{variant:<15}{horizon:>9}{score:>11.4f}{gain:>+9.4f}{t:>7.2f}{ratio:>13.4f}{crps_t:>7.2f}"
+            f"{variant:<17}{horizon:>9}{score:>11.4f}{gain:>+9.4f}{t:>7.2f}{ratio:>13.4f}"
+            f"{crps_t:>7.2f}"
         )
 
 

@@ -1,8 +1,8 @@
-"""Time the volatility grid: fits, one more session, forecasts, and how far from the machine's limit.
+"""Time the volatility grid: fits, one more session, forecasts, and the kernels beside bare loops.
 
 Peers run in the same process, in turns with ours: hmmlearn and statsmodels weigh the whole history
-again for one more session; a bare loop does no more than the arithmetic of the filter's transitions.
-Prints median times and ratios; exits with 1 when a ratio misses its bound.
+again for one more session; a bare loop does no more than the arithmetic of the transitions. Prints
+median times and ratios; exits with 1 when a ratio misses its bound.
 
     python benchmarks/grid_speed.py [--rounds N]        about 2 minutes
 """
@@ -49,7 +49,7 @@ def bare_transitions(centre, steepness, n_neighbours):
 
 
 def hmmlearn_again(returns):
-    """hmmlearn's filter, as it is: all sessions once more."""
+    """The filter of hmmlearn, as it is: all sessions once more."""
     from hmmlearn.hmm import GaussianHMM
 
     percent = 100.0 * returns[:, None]
@@ -60,7 +60,7 @@ def hmmlearn_again(returns):
 
 
 def statsmodels_again(returns):
-    """statsmodels' filter, as it is: all sessions once more."""
+    """The filter of statsmodels, as it is: all sessions once more."""
     from statsmodels.tsa.regime_switching.markov_regression import MarkovRegression
 
     model = MarkovRegression(100.0 * returns, k_regimes=3, switching_variance=True)
@@ -129,7 +129,7 @@ def kernel_runs(fitted, seen):
     weight = np.ones(len(seen))
     given = (table.density, table.range_density, table.centre, steep)
     predicted, filtered, _ = grid_kernels.forward(start, *given)
-    neighbours = len(grid_kernels.bell(steep)) - 1
+    neighbours = len(grid_kernels.bell(steep, len(grid.point))) - 1
     return {
         "bare arithmetic": lambda: bare_transitions(table.centre, steep, neighbours),
         "tables": lambda: volatility_grid.tables(values, grid, sessions),

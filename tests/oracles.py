@@ -219,7 +219,7 @@ def grid_kernel(v, point, shock):
     state, not clipped.
     """
     z = np.clip(shock, -5.0, 5.0)
-    centre = v.m + v.phi * (point - v.m) + v.lam * z + v.lam2 * (np.abs(z) - 0.8)
+    centre = v.m + v.phi * (point - v.m) + v.lam * z + v.lam2 * (np.abs(z) - 0.88)
     log_weight = norm.logpdf(point, loc=centre[..., None], scale=v.s)
     weight = np.exp(log_weight - log_weight.max(axis=-1, keepdims=True))
     return weight / weight.sum(axis=-1, keepdims=True)
@@ -260,7 +260,7 @@ def draw_grid_history(rng, v, point, event):
         log_range.append(np.exp(middle + v.tau * rng.standard_t(v.range_dof)))
         log_return.append(r)
         z = np.clip((r - v.loc) / size, -5.0, 5.0)
-        centre = v.m + v.phi * (point[state] - v.m) + v.lam * z + v.lam2 * (abs(z) - 0.8)
+        centre = v.m + v.phi * (point[state] - v.m) + v.lam * z + v.lam2 * (abs(z) - 0.88)
         weight = np.exp(-0.5 * ((point - centre) / v.s) ** 2)
         state = int(rng.choice(len(point), p=weight / weight.sum()))
     return np.array(log_return), np.array(log_range)
@@ -280,7 +280,7 @@ def draw_grid_paths(rng, v, point, ahead, event):
         total = total + np.exp(point[state]) * np.where(reacts, v.kappa, 1.0) * shock
         reached.append(total)
         z = np.clip(shock, -5.0, 5.0)
-        centre = v.m + v.phi * (point[state] - v.m) + v.lam * z + v.lam2 * (np.abs(z) - 0.8)
+        centre = v.m + v.phi * (point[state] - v.m) + v.lam * z + v.lam2 * (np.abs(z) - 0.88)
         weight = np.exp(-0.5 * ((point - centre[:, None]) / v.s) ** 2)
         chance = np.cumsum(weight, axis=1)
         state = (rng.random((n_paths, 1)) * chance[:, -1:] > chance).sum(axis=1)

@@ -226,7 +226,7 @@ def test_a_static_fit_compares_with_itself(static, fitted):
         held.transition_matrix, held.static_transition_matrix, rtol=1e-9, atol=1e-12
     )
     np.testing.assert_allclose(
-        models.belief(fitted).static_transition_matrix, held.transition_matrix, atol=0.02
+        models.belief(fitted).static_transition_matrix, held.transition_matrix, atol=0.05
     )
 
 

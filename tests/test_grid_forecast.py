@@ -219,7 +219,7 @@ def test_a_step_of_a_path_follows_the_law_that_the_filter_has(steep, centre):
         state,
         total,
         laws,
-        grid_kernels.offset_bounds(laws[:, 0].copy()),
+        grid_kernels.offset_bounds(laws[:, 0].copy(), len(POINT)),
         POINT.copy(),
         np.zeros((1, n_paths // 2), dtype=bool),
         0,

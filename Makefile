@@ -32,6 +32,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@echo "setting up $(VENV), once" >&2
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	@$(BIN)/belief now >/dev/null  # compiles, or the first question would wait for it
 	@touch $@
 
 $(VENV)/.tested: $(VENV)/.installed

@@ -23,9 +23,9 @@ from belief_tools.chat import HELP, LEAVE, Conversation
 BELIEF = Path(sys.executable).with_name("belief")
 QUESTION = "Predict the stock price of Nvidia in March 2024"
 SAYS = "It is unsure."  # no price: it is replaced by the belief's own statement
-STATED = "On 2024-03-28 Nvidia is expected at $830"
+STATED = "On 2024-03-28 Nvidia is expected at $834"
 CALL = {"symbol": "NVDA", "target_date": "2024-03-28", "price_levels": None}
-PREDICTION = {"price": 830, "low": 660, "high": 1044, "prob_up": 0.53, "reasons": "the forecast"}
+PREDICTION = {"price": 834, "low": 681, "high": 994, "prob_up": 0.55, "reasons": "the forecast"}
 MODEL = well_behaved(arguments=CALL, replies={"prediction": PREDICTION}, says=SAYS)
 SERVED = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL")
 

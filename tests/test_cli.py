@@ -14,7 +14,7 @@ from chat_server import KEY, chat_server, refuses_key, text, well_behaved
 BELIEF = Path(sys.executable).with_name("belief")
 QUESTION = "Predict the stock price of Nvidia in March 2024"
 CALL = {"symbol": "NVDA", "target_date": "2024-03-28", "price_levels": None}
-PREDICTION = {"price": 830, "low": 660, "high": 1044, "prob_up": 0.53, "reasons": "the forecast"}
+PREDICTION = {"price": 834, "low": 681, "high": 994, "prob_up": 0.55, "reasons": "the forecast"}
 GOOD = {"arguments": CALL, "replies": {"prediction": PREDICTION}, "says": "It is unsure."}
 SERVED = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL")
 
@@ -47,7 +47,7 @@ def assert_one_line_error(finished, code, *words):
 
 
 def test_a_hosted_model_calls_the_tool_and_its_answer_is_shown_with_the_receipt():
-    says = "Nvidia is expected at about $830 on 2024-03-28."
+    says = "Nvidia is expected at about $834 on 2024-03-28."
     with chat_server(
         well_behaved(arguments=CALL, replies={"prediction": PREDICTION}, says=says)
     ) as s:
@@ -61,7 +61,7 @@ def test_a_hosted_model_calls_the_tool_and_its_answer_is_shown_with_the_receipt(
     assert abs(shown["median"] / 822.79 - 1.0) < 0.15
     assert shown["interval_90"][0] < 903.56 < shown["interval_90"][1]
     assert shown["text"] == says
-    assert shown["prediction"]["price"] == 830
+    assert shown["prediction"]["price"] == 834
     assert KEY not in finished.stdout + finished.stderr
 
 
@@ -86,7 +86,7 @@ def test_invented_figures_are_replaced_and_shown_as_rejected_with_exit_code_6():
     ) as s:
         finished = run("ask", QUESTION, "--as-of", "2024-03-01", **served_by(s))
     assert finished.returncode == 6
-    assert finished.stdout.startswith("On 2024-03-28 Nvidia is expected at $830")
+    assert finished.stdout.startswith("On 2024-03-28 Nvidia is expected at $834")
     assert "~~It will be $5,000.~~" in finished.stdout
 
 
@@ -107,7 +107,7 @@ def test_a_server_that_is_down_leaves_the_beliefs_own_statement_and_exit_code_5(
         OPENAI_MODEL="m",
     )  # fmt: skip
     assert finished.returncode == 5
-    assert finished.stdout.startswith("On 2024-03-28 Nvidia is expected at $830")
+    assert finished.stdout.startswith("On 2024-03-28 Nvidia is expected at $834")
     assert "127.0.0.1:9" in finished.stderr
     assert "Traceback" not in finished.stderr
 
@@ -126,7 +126,7 @@ def test_a_local_model_that_cannot_be_fetched_leaves_the_beliefs_own_statement(t
         PIP_NO_INDEX="1", PIP_FIND_LINKS=str(tmp_path),
     )  # fmt: skip
     assert finished.returncode == 5
-    assert finished.stdout.startswith("On 2024-03-28 Nvidia is expected at $830")
+    assert finished.stdout.startswith("On 2024-03-28 Nvidia is expected at $834")
     assert "local language model" in finished.stderr
 
 

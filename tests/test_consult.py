@@ -46,7 +46,7 @@ QUESTION = "What will Nvidia's stock price be at the end of March 2024?"
 DATELESS = "What will Nvidia's stock price be?"
 CALL = {"symbol": "NVDA", "target_date": "2024-03-28", "price_levels": None}
 WRONG = "Nvidia is expected at $1,208 on 2024-03-28."
-PREDICTION = {"price": 830, "low": 660.5, "high": 1040, "prob_up": 0.53, "reasons": "the tool"}
+PREDICTION = {"price": 834, "low": 680.5, "high": 994, "prob_up": 0.55, "reasons": "the tool"}
 
 FIELDS = (
     *("symbol", "as_of", "last_close", "target", "horizon", "median", "interval_50"),
@@ -517,10 +517,10 @@ def test_a_refusal_in_words_is_replaced(tool, result):
     [
         {"low": 900},
         {"high": 800},
-        {"low": 1040, "high": 660.5},
+        {"low": 994, "high": 680.5},
         {"low": 0},
         {"low": -5},
-        {"price": "830"},
+        {"price": "834"},
         {"price": None},
         {"price": True},
         {"high": 1e9},
@@ -550,11 +550,11 @@ def test_a_prediction_that_makes_no_sense_is_left_out_with_a_short_note(tool, go
 @pytest.mark.parametrize(
     "reply",
     [
-        text("about $830"),
+        text("about $834"),
         text(None),
-        structured([830]),
+        structured([834]),
         structured({}),
-        cut_off('{"price": 830, "lo'),
+        cut_off('{"price": 834, "lo'),
         tool_call(NAME, CALL),
         text("[" * 100_000),
     ],

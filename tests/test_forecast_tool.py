@@ -8,7 +8,7 @@ import pytest
 from belief.errors import UsageError
 from belief.models import MAX_HORIZON, fit
 from belief.sessions import session_after
-from belief.sources import read_csv
+from belief.sources import load_prices, read_csv
 from belief_tools.forecast_tool import (
     DEFINITION,
     MAX_LEVELS,
@@ -207,7 +207,22 @@ def test_the_result_says_what_was_known_on_as_of(tool):
     assert result.last_close == 822.79
     assert result.source == "bundled snapshot"
     assert result.age_in_days is None and result.track_record is None
-    assert result.notes == ["prices in USD of 2024-03-01, before any later split"]
+    assert result.notes == [
+        "prices in USD of 2024-03-01, before any later split",
+        "memories count alike: no walk has weighed them yet",
+    ]
+
+
+def test_scheduled_events_before_the_target_are_named_as_they_were_known(tool):
+    assert run(tool).scheduled_events == []
+    (may,) = run(tool, target_date="2024-06-14").scheduled_events
+    # announced for 2024-05-22 after the close, which nobody knew in March
+    assert "2024-05-16" <= may["session"] <= "2024-05-31"
+    assert 0.9 < may["probability"] < 1.0
+    prices = load_prices("NVDA").until(np.datetime64("2024-05-10"))
+    later = ForecastTool(prices, fit("few_state_static", prices), None)
+    known = run(later, target_date="2024-06-14").scheduled_events
+    assert known == [{"session": "2024-05-23", "probability": 1.0}]
 
 
 def test_the_end_of_march_means_its_last_session(tool):

@@ -15,11 +15,13 @@ from belief.forecast import Forecast
 from belief.models import MAX_HORIZON, belief, forecasts, target_session
 from belief.posterior import Belief
 from belief.prices import Prices
-from belief.sessions import parse_day
+from belief.sessions import parse_day, session_after
 from belief.sources import bundled_symbol
 
 NAME = "forecast_price"
 MAX_LEVELS = 8
+MOST_EVENTS = 2  # of the scheduled events before the target, the soonest
+LEAST_EVENT = 0.05  # scheduled events less likely before the target are not named
 MERGED = 1.15  # regimes whose volatilities are closer than this are not told apart
 HIGHEST_LEVEL = 1e9
 LONGEST_DAY = 40  # characters that an error may repeat
@@ -71,6 +73,9 @@ class ForecastResult:
         regimes: {"name", "probability"} of each regime at as_of, quietest first.
         volatility: annualised standard deviation of the next session's log return.
         transition_matrix: probabilities of moving between regimes in one session, in force now.
+        scheduled_events: {"session", "probability"} of the next scheduled events that may move the
+            price by the target: its likeliest session, and the probability that it falls before or on
+            the target; 1.0 for announced ones.
         track_record: how good such forecasts were; None while nothing has been measured.
         age_in_days: calendar days from as_of to today; None when as_of was asked for.
         source: where the prices come from.
@@ -93,6 +98,7 @@ class ForecastResult:
     regimes: list[dict[str, Any]]
     volatility: float
     transition_matrix: list[list[float]]
+    scheduled_events: list[dict[str, Any]]
     track_record: None
     age_in_days: int | None
     source: str
@@ -191,6 +197,7 @@ class ForecastTool:
                 for level in arguments.levels
             ],
             **_belief_fields(held),
+            scheduled_events=self._scheduled_events(forecast.horizon),
             track_record=None,
             age_in_days=self.age_in_days,
             source=self.prices.source,
@@ -215,12 +222,23 @@ class ForecastTool:
         volatility = np.array([regime.volatility for regime in belief(self.fitted).regimes])
         return float((volatility[1:] / volatility[:-1]).min())
 
+    def _scheduled_events(self, horizon: int) -> list[dict[str, Any]]:
+        chances = self.prices.events.ahead(self.prices.as_of, horizon)
+        return [
+            {
+                "session": str(session_after(self.prices.as_of, int(row.argmax()) + 1)),
+                "probability": round(float(row.sum()), 4),
+            }
+            for row in chances[:MOST_EVENTS]
+            if row.sum() >= LEAST_EVENT
+        ]
+
     @property
     def belief_notes(self) -> list[str]:
         """What has to be said of the model itself, whatever is asked."""
         notes = []
         if self.fitted.model == "belief" and not self.fitted.parameters["n_scored"]:
-            notes.append("the memories count alike: no walk through past sessions has weighed them")
+            notes.append("memories count alike: no walk has weighed them yet")
         if not self.fitted.converged:
             notes.append("the fit had not settled when it stopped")
         return notes

@@ -332,11 +332,12 @@ def _moving_subject(
 
 def _judge_dates(page: Page, belief: _Belief) -> Iterator[Finding]:
     target, as_of = str(belief.result["target"]), str(belief.result["as_of"])
+    events = [str(event["session"]) for event in belief.result.get("scheduled_events") or ()]
     for figure in page.figures:
         if figure.kind != "date":
             continue
         role = role_of_date(page, figure)
-        allowed = {"target": (target,), "as_of": (as_of,)}.get(role, (target, as_of))
+        allowed = {"target": (target,), "as_of": (as_of,)}.get(role, (target, as_of, *events))
         whole = "??" not in figure.unit[8:]
         if not any(figure.is_day(day) for day in (allowed if whole else (target, as_of))):
             words = page.words(figure)

@@ -66,8 +66,19 @@ def receipt(result: ForecastResult, consulted_by: str, model: str | None) -> tup
             f"chance of a close above {_level(entry['level'])}: {percent(entry['probability'])}"
             for entry in result.prob_above
         ],
+        *([f"scheduled events: {events_in_words(result)}"] if result.scheduled_events else []),
         f"{HOW[consulted_by]}; language model {model or 'none'}; forecast {result.forecast_id}",
         *result.notes,
+    )
+
+
+def events_in_words(result: ForecastResult) -> str:
+    """Name the sessions that are expected to react to scheduled events, with what is unsure."""
+    return ", ".join(
+        event["session"]
+        if event["probability"] == 1.0
+        else f"about {event['session']} ({percent(event['probability'])} by the target)"
+        for event in result.scheduled_events
     )
 
 

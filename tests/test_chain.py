@@ -472,7 +472,9 @@ def test_quantiles_rise_are_finite_and_lie_evenly_around_the_drift(fitted):
 
 def test_doubt_about_the_drift_widens_a_long_forecast(fitted):
     wide, tight = (
-        chain.forecast_quantiles(fitted, [252], Outlook(Drift(0.0, sd), NO_EVENTS), np.random.default_rng(0))[0]
+        chain.forecast_quantiles(
+            fitted, [252], Outlook(Drift(0.0, sd), NO_EVENTS), np.random.default_rng(0)
+        )[0]
         for sd in (0.002, 0.0)
     )
     inner = slice(120, 241)  # a normal of 252 * 0.002 = 0.5 beside the chain's own spread

@@ -1,7 +1,9 @@
 """The installed command, driven as a script would: a process, its streams, its exit code."""
 
 import json
+import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +12,9 @@ from pathlib import Path
 
 import pytest
 from chat_server import KEY, chat_server, refuses_key, text, well_behaved
+
+from belief.models import BELIEVERS
+from belief_tools.cli import Model
 
 BELIEF = Path(sys.executable).with_name("belief")
 QUESTION = "Predict the stock price of Nvidia in March 2024"
@@ -144,9 +149,13 @@ def test_now_shows_the_belief_beside_the_static_fit():
     finished = run("now", "--as-of", "2024-03-01", "--json")
     assert finished.returncode == 0, finished.stderr
     shown = json.loads(finished.stdout)
-    assert [regime["name"] for regime in shown["regimes"]] == ["calm", "normal", "turbulent"]
+    names = [regime["name"] for regime in shown["regimes"]]
+    assert names == ["calm", "normal", "turbulent", "crisis"]
     assert sum(regime["probability"] for regime in shown["regimes"]) == pytest.approx(1.0)
-    assert shown["transition_matrix"] != shown["static_transition_matrix"]
+    matrices = ("transition_matrix", "year_ago_transition_matrix", "static_transition_matrix")
+    assert len({json.dumps(shown[name]) for name in matrices}) == 3
+    assert shown["last_session"]["log_return"] == pytest.approx(math.log(822.79 / 791.12))
+    assert shown["last_session"]["event"] is False
     assert [row["horizon"] for row in shown["forecasts"]] == [1, 5, 21, 63, 126, 252]
 
 
@@ -154,6 +163,22 @@ def test_now_in_plain_text_is_the_same_bytes_each_time():
     first = run("now", "--as-of", "2024-03-01")
     assert first.stdout == run("now", "--as-of", "2024-03-01").stdout
     assert "last close $822.79" in first.stdout
+
+
+def test_now_says_what_the_last_session_changed_and_why():
+    quiet, eventful = (run("now", "--as-of", day).stdout for day in ("2024-03-01", "2024-02-22"))
+    assert "last session: return +3.9%, as large in 1 session of" in quiet
+    assert "last session: return +15.2% after a scheduled event, as large in" in eventful
+    for told in (quiet, eventful):
+        assert re.search(r"believed in: \d+% -> \d+% by the return -> \d+% by the range", told)
+        assert max(map(len, told.splitlines())) <= 100
+
+
+def test_the_models_to_choose_from_are_those_that_hold_a_belief():
+    assert {model.value for model in Model} == set(BELIEVERS)
+    finished = run("now", "--model", "garch_t")
+    assert finished.returncode == 2
+    assert "garch_t" in finished.stderr and "grid_static" in finished.stderr
 
 
 def test_the_static_model_says_its_name():

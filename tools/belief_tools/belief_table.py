@@ -35,12 +35,13 @@ def last_session_sentence(last: LastSession) -> str:
         last: what the model says of it.
     """
     reaction = " after a scheduled event" if last.event else ""
-    seen = f"return {last.log_return:+.1%}{reaction}, as large in {_one_in(last.return_tail)}"
+    lines = [f"return {last.log_return:+.1%}{reaction}, as large in {_one_in(last.return_tail)}"]
     steps = f"{last.volatility_before:.0%} -> {last.volatility_after_return:.0%} by the return"
     if last.range_tail is not None:
-        seen += f"; range as large in {_one_in(last.range_tail)}"
+        lines.append(f"range, for such a return, as large in {_one_in(last.range_tail)}")
         steps += f" -> {last.volatility_after:.0%} by the range"
-    return f"last session: {seen}\nvolatility believed in: {steps}"
+    lines.append(f"volatility believed in: {steps}")
+    return "last session: " + "\n              ".join(lines)
 
 
 def _one_in(tail: float) -> str:

@@ -74,8 +74,8 @@ class ForecastResult:
         volatility: annualised standard deviation of the next session's log return.
         transition_matrix: probabilities of moving between regimes in one session, in force now.
         scheduled_events: {"session", "probability"} of the next scheduled events that may move the
-            price by the target: its likeliest session, and the probability that it falls before or on
-            the target; 1.0 for announced ones.
+            price by the target: the likeliest session, and the probability that the event falls
+            before or on the target; 1.0 for announced ones.
         track_record: how good such forecasts were; None while nothing has been measured.
         age_in_days: calendar days from as_of to today; None when as_of was asked for.
         source: where the prices come from.

@@ -6,16 +6,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from belief.backtest import Plan, walk_forward
+from belief.backtest_summary import summarise
+from belief.models import fit
 from belief.observations import observe
 from belief.sources import load_prices
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
+import ablation
 import answer_survival
 import change_bounded_cost
 import choose_few_state
 import founding_case
+import grid_speed
 import hmm_speed
+import results
 import simulated_drift
 import time_varying
 import walk
@@ -116,3 +122,43 @@ def test_the_questions_of_the_repository_are_future_prices_of_nvidia():
         as_of, text = line.split("\t")
         question = read_question(text, as_of=np.datetime64(as_of), symbols={"NVDA": ("Nvidia",)})
         assert question.kind == "future_price", text
+
+
+def test_an_ablation_takes_out_what_it_says():
+    stretch = ("2004-01-02", "2004-03-05", "2004-03-12")  # results moved the price on 2004-02-13
+    walks = {
+        name: ablation.walk(name, *stretch, horizons=(1,), refit_every=63)
+        for name in ("full", "no_events", "no_range", "static_no_events")
+    }
+    full, other = (walks[name][1] for name in ("full", "no_events"))
+    assert len(full["origin"]) == 44
+    differ = full["origin"][np.abs(full["log_score"] - other["log_score"]) > 0.3]
+    assert [str(day) for day in differ.astype("datetime64[D]")] == ["2004-02-12"]
+    assert not np.allclose(full["log_score"], walks["no_range"][1]["log_score"], atol=1e-3)
+    rows = list(ablation.compare(walks))
+    assert [row[0] for row in rows] == list(walks)
+    assert rows[0][3] == 0.0
+    assert rows[1][3] == pytest.approx(np.mean(other["log_score"] - full["log_score"]))
+
+
+def test_the_parts_of_the_grid_are_timed_beside_the_bare_arithmetic():
+    prices = load_prices("NVDA").until(np.datetime64("2001-06-29"))
+    runs = grid_speed.kernel_runs(fit("grid_static", prices), observe(prices))
+    medians = grid_speed.in_turns(runs, 3)
+    assert medians["value and gradient"] > medians["filter"] > 0.0
+    assert all(seconds > 0.0 for seconds in medians.values())
+
+
+def test_the_results_page_says_what_the_summary_says():
+    prices = load_prices("NVDA").until(np.datetime64("2001-12-31"))
+    plan = Plan(
+        first=np.datetime64("2001-09-04"), horizons=(1, 5), models=("random_walk", "garch_t")
+    )
+    table = walk_forward(prices, plan)
+    lines = list(results.summary_lines(table))
+    for row in summarise(table, "garch_t"):
+        (line,) = [one for one in lines if f"`{row.model}` | {row.log_score:.4f}" in one]
+        assert f"{row.coverage_90:.1%}" in line
+        if row.model != "garch_t":
+            assert f"{row.gain:+.4f}" in line
+    assert len(list(results.dollar_lines(table))) == 2 + 2

@@ -37,7 +37,11 @@ FIRST_ORIGIN: Final = np.datetime64("2013-01-02", "D")  # settings were chosen o
 HORIZONS: Final = (1, 5, 21, 63, 126, 252)
 USUAL_MODELS: Final = ("belief", "gjr_t", "garch_t", "random_walk")
 REFIT_EVERY: Final = 21
-SCORES_WITH: Final = ("scoringrules", "pyarrow")  # beside what the fingerprint of the code has
+SCORES_WITH: Final = (
+    "scoringrules",
+    "pyarrow",
+    "exchange_calendars",
+)  # beside what the fingerprint of the code has
 ABOUT: Final = b"belief.backtest"  # where a table says what it is of
 
 
@@ -69,7 +73,7 @@ class Plan:
         object.__setattr__(self, "horizons", tuple(self.horizons))
         _check_models(self.models)
         _check_horizons(self.horizons)
-        for what, count in (("refit_every", self.refit_every), ("n_jobs", self.n_jobs)):
+        for what, count in (("refit-every", self.refit_every), ("jobs", self.n_jobs)):
             if count < 1:
                 raise UsageError(f"{what} is {count}; it must be at least 1")
         if self.last is not None and not self.first <= self.last:
@@ -128,6 +132,8 @@ def walk_forward(
             if progress is not None:
                 progress(total - left, total)
     rows = [rows_of(chain, part) for chain in chains for part in range(chain.n_parts)]
+    if not any(part.num_rows for part in rows):
+        raise UsageError("the prices have none of the targets; choose other days or horizons")
     said = {ABOUT: json.dumps(_about(prices, plan, chains[0].origins))}
     return pyarrow.concat_tables(rows).combine_chunks().replace_schema_metadata(said)
 

@@ -307,7 +307,7 @@ def read_events(folder: Traversable, *, symbol: str) -> Events:
         if hashlib.sha256(content).hexdigest() != provenance["file_sha256"]:
             raise PricesError(f"bundled {name} is damaged: its SHA-256 differs")
         return parse_events(content.decode("utf-8"), name=name)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise PricesError(f"the bundled events of {symbol} are damaged: {error!r}") from error
 
 

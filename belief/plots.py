@@ -166,11 +166,9 @@ def staying_over_time(axes: "Axes", belief: Belief, session: Days, transmat: Arr
     axes.set_ylabel("probability of staying\none more session")
     _date_sessions(axes)
     _legend(axes)
-    beside = (
-        f" beside one matrix for all time (dashed); one matrix per {BLOCK_LENGTH} sessions"
-        if n_blocks > 1
-        else ": one matrix for all time"
-    )
+    beside = ": one matrix for all time"
+    if n_blocks > 1:
+        beside = f" beside the static fit (dashed); one matrix per {BLOCK_LENGTH} sessions"
     _title(
         axes,
         f"{belief.symbol}: transition probabilities over time, fitted through {belief.as_of}",

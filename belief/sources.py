@@ -84,7 +84,7 @@ def load_prices(symbol: str, *, csv: Path | None = None) -> Prices:
         csv: a file of daily prices of that symbol; see `read_csv` for its columns.
 
     Returns:
-        Prices as traded; bundled ones with their scheduled events, those of a CSV without.
+        Prices as traded, with the scheduled events that are bundled for the symbol.
 
     Raises:
         UsageError: the symbol is empty, too long or has characters that no symbol has.
@@ -99,7 +99,8 @@ def load_prices(symbol: str, *, csv: Path | None = None) -> Prices:
     _check_symbol(symbol, csv)
     known = bundled_symbol(symbol)
     if csv is not None:
-        return read_csv(csv, symbol=known or symbol)
+        prices = read_csv(csv, symbol=known or symbol)
+        return dataclasses.replace(prices, events=bundled_events(prices.symbol).until(prices.as_of))
     if known is None:
         raise UnknownSymbol(
             f"no prices for {symbol!r}: the bundled snapshot has {', '.join(NAMES)}; "

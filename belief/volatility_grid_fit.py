@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from belief.errors import FitError
 from belief.fitted_model import FittedModel, Reached
 from belief.grid_belief import N_REGIMES, SESSIONS_PER_YEAR, cuts, regime_transmat
 from belief.grid_forecast import memory_weights
@@ -31,6 +32,7 @@ from belief.volatility_grid import (
     LEAST_DOF,
     MEAN_SHOCK,
     NAMES,
+    SMALLEST_MOVE,
     Grid,
     Sessions,
     Tables,
@@ -59,6 +61,7 @@ HALF_LIVES: Mapping[str, tuple[float, ...]] = {
 # Log volatility has a standard deviation of about .45 and forgets in about 100 sessions, so the
 # mean of n sessions is known to this over the root of n.
 LEVEL_SPREAD = 6.4
+MOST_STILL = 0.15  # share of returns that are zero
 MAX_ITER = 200
 # The search stops when no direction, in prior or posterior standard deviations, gains more.
 TOLERANCE = 1e-2
@@ -396,9 +399,10 @@ def fit(model: str, observations: Observations, start: FittedModel | None) -> Re
         comparisons out.
 
     Raises:
-        FitError: the returns are too few or do not vary.
+        FitError: the returns are too few, do not vary, or are too often zero.
     """
     check_returns(observations.log_return)
+    _check_moves(observations.log_return)
     half_lives, grid = HALF_LIVES[model], grid_of(observations)
     problems = [problem_of(observations, grid, half_life) for half_life in half_lives]
     if start is None:
@@ -442,6 +446,16 @@ def _year_before(observations: Observations) -> Observations | None:
     """What was known a year before the last session; None when that is too little to fit."""
     n_before = len(observations) - SESSIONS_PER_YEAR
     return observations.first(n_before) if n_before >= MIN_SESSIONS else None
+
+
+def _check_moves(log_return: Array) -> None:
+    """Refuse prices that often stand still: the grid would read each of them as a new calm."""
+    still = float(np.mean(np.abs(log_return) <= SMALLEST_MOVE))
+    if still > MOST_STILL:
+        raise FitError(
+            f"{still:.0%} of the returns are zero; at most {MOST_STILL:.0%} are allowed for a grid "
+            f"of volatilities; choose another model, such as few_state_memory"
+        )
 
 
 def _side_by_side(function: Callable[..., Result], *columns: Iterable[Any]) -> list[Result]:

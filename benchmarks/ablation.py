@@ -24,7 +24,7 @@ from belief.drift import Drift
 from belief.scores import hac_lag, mean_difference
 from belief.sources import load_prices
 
-HORIZONS = (1, 21)
+HORIZONS = (1,)
 LONG = ("full", "no_drift", "no_doubt")  # variants that are about the farther future
 LONG_HORIZONS = (1, 21, 63)
 REFIT_EVERY = 21
@@ -182,6 +182,11 @@ def walk(variant, first, last, through, *, horizons=None, refit_every=REFIT_EVER
         finally:
             for patch in patches:
                 patch.stop()
+    return by_horizon(table, horizons)
+
+
+def by_horizon(table, horizons):
+    """Columns that are compared, of a table with one model."""
     return {
         h: {
             column: table.filter(np.asarray(table["horizon"]) == h)[column].to_numpy()
@@ -193,8 +198,8 @@ def walk(variant, first, last, through, *, horizons=None, refit_every=REFIT_EVER
 
 def compare(walks, base="full"):
     """Rows (variant, horizon, log score, gain, t, CRPS ratio, t) against the full model."""
-    for variant, by_horizon in walks.items():
-        for horizon, own in by_horizon.items():
+    for variant, scored in walks.items():
+        for horizon, own in scored.items():
             full = walks[base][horizon]
             lag = hac_lag(len(own["crps"]), horizon=horizon)
             gain = mean_difference(own["log_score"] - full["log_score"], lag)
@@ -211,11 +216,14 @@ def compare(walks, base="full"):
             )
 
 
-def rows(period, variants=AFTER):
-    """Rows of `compare` for a period, as plain numbers."""
-    names = ["full", *(name for name in variants if name != "full")]
+def rows(period, variants=AFTER, *, full=None):
+    """Rows of `compare` for a period, as plain numbers.
+
+    `full` is the walk of the full model where it is known: the same as the model `belief`'s.
+    """
+    names = [*(("full",) if full is None else ()), *(name for name in variants if name != "full")]
     walks = Parallel(n_jobs=2)(delayed(walk)(name, *PERIODS[period]) for name in names)
-    found = compare(dict(zip(names, walks, strict=True)))
+    found = compare(({} if full is None else {"full": full}) | dict(zip(names, walks, strict=True)))
     return [tuple(x.item() if isinstance(x, np.generic) else x for x in row) for row in found]
 
 

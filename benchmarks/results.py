@@ -18,6 +18,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import ablation
 import numpy as np
+import pyarrow.compute
 import pyarrow.parquet
 import symbols
 
@@ -33,7 +34,8 @@ PAGE = ROOT / "docs" / "results.md"
 FIRST, LAST = np.datetime64("2013-01-02"), np.datetime64("2025-02-13")
 HORIZONS, LONG_HORIZONS = (1, 5, 21, 63), (126, 252)
 LONG_MODELS = ("belief", "gjr_t", "garch_t", "random_walk")
-SYMBOL_MODELS = ("belief", "grid_static", "gjr_t", "garch_t", "random_walk")
+SYMBOL_MODELS = ("belief", "gjr_t", "garch_t")
+SYMBOL_HORIZONS = (1, 5, 21)
 FEWEST_WINDOWS = 20
 
 
@@ -55,13 +57,19 @@ def keep_long():
 
 
 def keep_ablation():
-    rows = ablation.rows("after")
+    table = pyarrow.parquet.read_table(KEPT / "nvda.parquet")
+    full = ablation.by_horizon(of_model(table, "belief"), ablation.LONG_HORIZONS)
+    rows = ablation.rows("after", full=full)
     (KEPT / "ablation.json").write_text(json.dumps(rows))
+
+
+def of_model(table, name):
+    return table.filter(pyarrow.compute.equal(table["model"], name))
 
 
 def keep_symbols():
     for name, (prices, first) in symbols.series().items():
-        plan = Plan(first=first, horizons=HORIZONS, models=SYMBOL_MODELS, n_jobs=2)
+        plan = Plan(first=first, horizons=SYMBOL_HORIZONS, models=SYMBOL_MODELS, n_jobs=2)
         table = walk_forward(prices, plan, progress=say)
         pyarrow.parquet.write_table(table, KEPT / f"symbol-{name}.parquet")
 
@@ -164,13 +172,20 @@ def page():
         "NVDA": summary_lines(table),
         "DUELS": duel_lines(table),
         "DOLLARS": dollar_lines(table),
-        "LONG": summary_lines(pyarrow.parquet.read_table(KEPT / "long.parquet")),
+        "LONG": long_lines(),
         "ABLATION": ablation_lines(json.loads((KEPT / "ablation.json").read_text())),
         "SYMBOLS": symbol_lines(),
     }
     for name, lines in filled.items():
         parts = parts.replace(f"<!-- {name} -->", "\n".join(lines).strip())
     return parts
+
+
+def long_lines():
+    kept = KEPT / "long.parquet"
+    if not kept.exists():
+        return ["Not run for this page: `python benchmarks/results.py long page` adds it."]
+    return summary_lines(pyarrow.parquet.read_table(kept))
 
 
 def symbol_lines():

@@ -18,7 +18,7 @@ from belief.sources import load_prices
 
 # name -> file in the package, first origin
 SERIES = {
-    "AMZN": ("Amazon.csv", "2003-01-02"),
+    "AMZN": ("Amazon.csv", "2013-01-02"),
     "MSFT": ("Microsoft_Stock.csv", "2017-01-03"),
     "NFLX": ("NFLX.csv", "2020-02-06"),
 }

@@ -20,6 +20,7 @@ from belief_tools.forecast_tool import (
     money,
     summary,
 )
+from belief_tools.receipt import events_in_words
 
 CALL = {"symbol": "NVDA", "target_date": "2024-03-31", "price_levels": None}
 EIGHT = [700.5, 750, 800, 850, 900, 950, 1000, 1234.56]
@@ -216,13 +217,31 @@ def test_the_result_says_what_was_known_on_as_of(tool):
 def test_scheduled_events_before_the_target_are_named_as_they_were_known(tool):
     assert run(tool).scheduled_events == []
     (may,) = run(tool, target_date="2024-06-14").scheduled_events
+    assert may["announced"] is False
     # announced for 2024-05-22 after the close, which nobody knew in March
     assert "2024-05-16" <= may["session"] <= "2024-05-31"
     assert 0.9 < may["probability"] < 1.0
     prices = load_prices("NVDA").until(np.datetime64("2024-05-10"))
     later = ForecastTool(prices, fit("few_state_static", prices), None)
     known = run(later, target_date="2024-06-14").scheduled_events
-    assert known == [{"session": "2024-05-23", "probability": 1.0}]
+    assert known == [{"session": "2024-05-23", "announced": True, "probability": 1.0}]
+
+
+def test_an_event_that_is_not_announced_is_never_shown_as_one(tool):
+    result = run(tool, target_date="2024-10-31")
+    assert [event["announced"] for event in result.scheduled_events] == [False]
+    assert result.later_events == 1
+    told = events_in_words(result.scheduled_events, result.later_events)
+    assert told.startswith("about 2024-05-") and told.endswith(
+        "(over 99 % by the target), and 1 more"
+    )
+
+
+def test_the_likeliest_session_of_an_event_does_not_depend_on_the_target(tool):
+    (near,) = run(tool, target_date="2024-05-21").scheduled_events
+    (far,) = run(tool, target_date="2024-06-28").scheduled_events
+    assert near["session"] == far["session"] > "2024-05-21"
+    assert near["probability"] < far["probability"]
 
 
 def test_the_end_of_march_means_its_last_session(tool):

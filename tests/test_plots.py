@@ -277,7 +277,7 @@ def test_the_transitions_say_what_they_are_and_what_they_rest_on(
     title = "NVDA: transition probabilities over time, fitted through 2024-03-01"
     assert title in words(axes)
     assert f"one matrix per {BLOCK_LENGTH} sessions; fitted to 6,317 sessions" in words(axes)
-    assert "model few_state beside one matrix for all time (dashed)" in words(axes)
+    assert "model few_state beside the static fit (dashed)" in words(axes)
     assert axes.get_ylabel() == "probability of staying\none more session"
     assert axes.get_xlabel() == "session (date)"
     assert axes.get_ylim()[1] == 1.0

@@ -102,14 +102,17 @@ def test_the_bundled_snapshot_has_every_session_of_the_exchange():
     ]
 
 
-def test_the_bundled_snapshot_carries_every_event_public_at_its_end_and_a_csv_none(tmp_path):
+def test_the_bundled_snapshot_carries_every_event_public_at_its_end_and_a_csv_those_of_its_time(
+    tmp_path,
+):
     events = load_prices("NVDA").events
     np.testing.assert_array_equal(events.session, bundled_events("NVDA").session)
     assert len(events) == 90
     assert np.count_nonzero(events.session <= day("2025-02-14")) == 89
     assert str(events.session[-1]) == "2025-02-27"
-    lines = [HEADER, *ROWS]
-    assert len(load_prices("NVDA", csv=write(tmp_path, lines)).events) == 0
+    own = load_prices("NVDA", csv=write(tmp_path, [HEADER, *ROWS]))
+    np.testing.assert_array_equal(own.events.session, events.until(own.as_of).session)
+    assert len(load_prices("XYZ", csv=write(tmp_path, [HEADER, *ROWS])).events) == 0
 
 
 def test_bundled_prices_are_on_the_ticks_of_their_time_and_shares_are_whole():

@@ -506,9 +506,9 @@ def histories():
     size = np.median(log_range)
     crash = np.where(np.arange(400) == 200, math.log(0.4), log_return)
     crashed = np.where(np.arange(400) == 200, 0.9, log_range)
-    half = rng.permutation(400) < 199  # half of them less one
-    every_other = (np.arange(400) % 2 == 0) & (np.arange(400) > 0)
-    begins = np.arange(400) < 100
+    tenth = rng.permutation(400) < 40
+    eighth = np.arange(400) % 8 == 0
+    begins = np.arange(400) < 50
     yield "plain", observed(log_return, log_range, plain.event.copy())
     yield "no ranges at all", observed(log_return, np.zeros(400))
     yield "some ranges", observed(log_return, np.where(rng.random(400) < 0.5, 0.0, log_range))
@@ -516,12 +516,15 @@ def histories():
     yield "huge", observed(10.0 * log_return, 10.0 * log_range)
     yield "a crash of 60 %", observed(crash, crashed)
     yield "a crash at the end", observed(np.roll(crash, 199), np.roll(crashed, 199))
-    yield "half zero", observed(np.where(half, 0.0, log_return), np.where(half, 0.0, log_range))
-    yield "every other one zero", observed(np.where(every_other, 0.0, log_return), log_range)
+    yield (
+        "one in ten zero",
+        observed(np.where(tenth, 0.0, log_return), np.where(tenth, 0.0, log_range)),
+    )
+    yield "one in eight zero", observed(np.where(eighth, 0.0, log_return), log_range)
     noise = np.where(np.arange(400) < 30, 1e-16, log_return)
     yield "thirty of rounding", observed(noise, log_range)
     yield (
-        "a hundred zeros first",
+        "fifty zeros first",
         observed(np.where(begins, 0.0, log_return), np.where(begins, 0.0, log_range)),
     )
     yield (
@@ -640,3 +643,12 @@ def test_the_kernel_that_was_drawn_is_wider_than_the_least():
     spacing = POINT[1] - POINT[0]
     assert values_of(THETA, spacing).s < 1.2 * math.exp(TRUTH["log_s"])
     assert math.exp(TRUTH["log_s"]) > LEAST_STEP * spacing
+
+
+def test_prices_that_often_stand_still_are_refused_with_another_model_named():
+    log_return = np.random.default_rng(0).standard_t(5, 600) * 0.01
+    still = np.where(np.arange(600) % 5 == 0, 0.0, log_return)
+    with pytest.raises(FitError, match=r"20% of the returns are zero.*few_state_memory"):
+        fit("grid_static", observed(still, np.abs(still) + 0.01), None)
+    with pytest.raises(FitError, match="100% of the returns are zero"):
+        fit("grid_static", observed(1e-12 * log_return, np.abs(log_return)), None)

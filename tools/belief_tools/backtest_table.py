@@ -92,16 +92,16 @@ def names(text: str) -> tuple[str, ...]:
     """Read the names of models from an option.
 
     Args:
-        text: names with commas between them; "all" for all there are; empty for the usual ones.
+        text: names with commas between them; "all" for all there are.
 
     Returns:
-        The names, not checked; none for the usual ones.
+        The names, not checked.
     """
     from belief.models import MODELS
 
     if text.strip() == "all":
         return MODELS
-    return tuple(name.strip() for name in text.split(",")) if text.strip() else ()
+    return tuple(name.strip() for name in text.split(","))
 
 
 def whole_numbers(option: str, text: str) -> tuple[int, ...]:
@@ -132,9 +132,18 @@ def check_file(option: str, path: Path) -> None:
             raise UsageError(f"{option} {named}: there is no folder {folder}; create it first")
         if path.exists() and not path.is_file():
             raise UsageError(f"{option} {named} is not a file; name one that can be written")
-        _check_access(path if path.exists() else path.parent, named)
+        _check_access(path if path.exists() else path.resolve().parent, named)
+        if path.exists() and path.stat().st_size and not _is_parquet(path):
+            raise UsageError(
+                f"{option} {named} is there and no Parquet file; name another, or remove it first"
+            )
     except OSError as error:
         raise BeliefError(f"cannot write {named}: {error.strerror}") from None
+
+
+def _is_parquet(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == b"PAR1"
 
 
 def make_folder(option: str, path: Path) -> None:

@@ -6,6 +6,9 @@ from typing import Any
 
 from belief.posterior import Belief, LastSession
 from belief_tools.forecast_tool import ForecastTool, cents
+from belief_tools.receipt import events_in_words
+
+SESSIONS_SHOWN = 21  # ahead, of scheduled events
 
 
 def print_belief(held: Belief, tool: ForecastTool) -> None:
@@ -22,6 +25,8 @@ def print_belief(held: Belief, tool: ForecastTool) -> None:
     print(f"volatility {held.volatility:.0%} a year{span}, undecided by {held.entropy:.2f} nats")
     if held.last_session is not None:
         print(last_session_sentence(held.last_session))
+    if events := tool.scheduled_events(SESSIONS_SHOWN):
+        print(f"scheduled events in {SESSIONS_SHOWN} sessions: {events_in_words(events, 0)}")
     for note in tool.belief_notes:
         print(note)
     _print_regimes(held)
@@ -77,7 +82,7 @@ def _print_transitions(held: Belief) -> None:
         else [before, held.static_transition_matrix]
     )
     told = "static fit" if before is None else "a year ago, static fit"
-    print(f"\nchance of moving in one session: in force now ({told})")
+    print(f"\nchance of moving after the last session, in force now ({told})")
     print(" " * 11 + "".join(f"{'to ' + name:>22}" for name in names))
     for place, name in enumerate(names):
         others = zip(*(matrix[place] for matrix in beside), strict=True)

@@ -174,7 +174,8 @@ def now(
     if plot is not None:
         write_picture(plot, tool)
     if as_json:
-        _print_json({**held.to_dict(), **_about(tool), "forecasts": rows})
+        ahead_of = {"scheduled_events": tool.scheduled_events(max(HORIZONS))}
+        _print_json({**held.to_dict(), **_about(tool), **ahead_of, "forecasts": rows})
     else:
         print_belief(held, tool)
         print_forecasts(rows)
@@ -201,14 +202,14 @@ def backtest(
         map(str, HORIZONS)
     ),
     model_names: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--models",
             help="Models, with commas between, or all.  "
-            "[default: belief,gjr_t,garch_t,random_walk, as far as there are]",
+            "[default: belief,gjr_t,garch_t,random_walk]",
             show_default=False,
         ),
-    ] = "",
+    ] = None,
     reference: Annotated[
         str | None,
         typer.Option(
@@ -246,7 +247,7 @@ def backtest(
         first=_day(first),
         last=None if last is None else _day(last),
         horizons=shown.whole_numbers("--horizons", horizons),
-        models=shown.names(model_names),
+        models=() if model_names is None else shown.names(model_names),
         refit_every=refit_every,
         n_jobs=shown.cores() if jobs is None else jobs,
     )

@@ -20,7 +20,8 @@ from belief.sources import bundled_symbol
 
 NAME = "forecast_price"
 MAX_LEVELS = 8
-MOST_EVENTS = 2  # of the scheduled events before the target, the soonest
+MOST_EVENTS = 1  # of the scheduled events before the target, the soonest
+BEYOND_TARGET = 60  # sessions; no window of an event is wider
 LEAST_EVENT = 0.05  # scheduled events less likely before the target are not named
 MERGED = 1.15  # regimes whose volatilities are closer than this are not told apart
 HIGHEST_LEVEL = 1e9
@@ -73,9 +74,10 @@ class ForecastResult:
         regimes: {"name", "probability"} of each regime at as_of, quietest first.
         volatility: annualised standard deviation of the next session's log return.
         transition_matrix: probabilities of moving between regimes in one session, in force now.
-        scheduled_events: {"session", "probability"} of the next scheduled events that may move the
-            price by the target: the likeliest session, and the probability that the event falls
-            before or on the target; 1.0 for announced ones.
+        scheduled_events: {"session", "announced", "probability"} of the next scheduled events that
+            may move the price by the target: the likeliest session, whether it is public, and the
+            probability that the event falls before or on the target.
+        later_events: how many more are expected by the target.
         track_record: how good such forecasts were; None while nothing has been measured.
         age_in_days: calendar days from as_of to today; None when as_of was asked for.
         source: where the prices come from.
@@ -99,6 +101,7 @@ class ForecastResult:
     volatility: float
     transition_matrix: list[list[float]]
     scheduled_events: list[dict[str, Any]]
+    later_events: int
     track_record: None
     age_in_days: int | None
     source: str
@@ -180,6 +183,7 @@ class ForecastTool:
     def run(self, arguments: Arguments) -> ForecastResult:
         """Answer a checked call; the same call gives the same bytes."""
         forecast, held = self.forecast(arguments.target), belief(self.fitted)
+        events = self.scheduled_events(forecast.horizon)
         return ForecastResult(
             summary=summary(self.prices.name, forecast),
             symbol=self.prices.symbol,
@@ -197,7 +201,8 @@ class ForecastTool:
                 for level in arguments.levels
             ],
             **_belief_fields(held),
-            scheduled_events=self._scheduled_events(forecast.horizon),
+            scheduled_events=events[:MOST_EVENTS],
+            later_events=len(events[MOST_EVENTS:]),
             track_record=None,
             age_in_days=self.age_in_days,
             source=self.prices.source,
@@ -222,15 +227,26 @@ class ForecastTool:
         volatility = np.array([regime.volatility for regime in belief(self.fitted).regimes])
         return float((volatility[1:] / volatility[:-1]).min())
 
-    def _scheduled_events(self, horizon: int) -> list[dict[str, Any]]:
-        chances = self.prices.events.ahead(self.prices.as_of, horizon)
+    def scheduled_events(self, horizon: int) -> list[dict[str, Any]]:
+        """Scheduled events that may react by the target, soonest first.
+
+        Args:
+            horizon: sessions from as_of to the target.
+
+        Returns:
+            {"session", "announced", "probability"} of each, as `ForecastResult` has them.
+        """
+        as_of = self.prices.as_of
+        # a window that reaches beyond the target has its likeliest session there, perhaps
+        chances = self.prices.events.ahead(as_of, horizon + BEYOND_TARGET)
         return [
             {
-                "session": str(session_after(self.prices.as_of, int(row.argmax()) + 1)),
-                "probability": round(float(row.sum()), 4),
+                "session": str(session_after(as_of, int(row.argmax()) + 1)),
+                "announced": bool(row.max() == 1.0),
+                "probability": round(float(row[:horizon].sum()), 4),
             }
-            for row in chances[:MOST_EVENTS]
-            if row.sum() >= LEAST_EVENT
+            for row in chances
+            if row[:horizon].sum() >= LEAST_EVENT
         ]
 
     @property
@@ -239,6 +255,8 @@ class ForecastTool:
         notes = []
         if self.fitted.model == "belief" and not self.fitted.parameters["n_scored"]:
             notes.append("memories count alike: no walk has weighed them yet")
+        if not len(self.prices.events):
+            notes.append(f"no scheduled events of {self.prices.symbol} are known")
         if not self.fitted.converged:
             notes.append("the fit had not settled when it stopped")
         return notes

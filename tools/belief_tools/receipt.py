@@ -1,5 +1,8 @@
 """What our own code says beside a language model: the belief's statement, and the receipt."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from belief_tools.forecast_tool import ForecastResult, cents, money
 
 HOW = {
@@ -66,20 +69,34 @@ def receipt(result: ForecastResult, consulted_by: str, model: str | None) -> tup
             f"chance of a close above {_level(entry['level'])}: {percent(entry['probability'])}"
             for entry in result.prob_above
         ],
-        *([f"scheduled events: {events_in_words(result)}"] if result.scheduled_events else []),
+        *(
+            [f"scheduled events: {events_in_words(result.scheduled_events, result.later_events)}"]
+            if result.scheduled_events
+            else []
+        ),
         f"{HOW[consulted_by]}; language model {model or 'none'}; forecast {result.forecast_id}",
         *result.notes,
     )
 
 
-def events_in_words(result: ForecastResult) -> str:
-    """Name the sessions that are expected to react to scheduled events, with what is unsure."""
-    return ", ".join(
+def events_in_words(events: Sequence[Mapping[str, Any]], later: int) -> str:
+    """Name the sessions that are expected to react to scheduled events, with what is unsure.
+
+    Args:
+        events: of a `ForecastResult`.
+        later: how many more there are.
+
+    Example:
+        >>> events_in_words([{"session": "2025-02-27", "announced": True, "probability": 1.0}], 2)
+        '2025-02-27, and 2 more'
+    """
+    named = [
         event["session"]
-        if event["probability"] == 1.0
+        if event["announced"]
         else f"about {event['session']} ({percent(event['probability'])} by the target)"
-        for event in result.scheduled_events
-    )
+        for event in events
+    ]
+    return ", ".join(named) + (f", and {later} more" if later else "")
 
 
 def percent(share: float) -> str:

@@ -1,10 +1,10 @@
 """What each part of the volatility grid is worth: it with one part taken out or set otherwise.
 
 Walks forward on NVDA with `belief backtest`'s own evaluator and prints, for each variant, the mean
-log score and CRPS against the full model's, with HAC t-values. Settings were chosen with --before,
-on 2003 to 2012; 2013 to 2025-02-14 is only reported.
+log score and CRPS against the full model's (`grid_static`), with HAC t-values. Settings were
+chosen with --before, on 2003 to 2012; 2013 to 2025-02-14 is only reported.
 
-    python benchmarks/ablation.py --before [VARIANT ...]     about 20 minutes on two cores
+    python benchmarks/ablation.py --before [VARIANT ...]     about 10 minutes on two cores
     python benchmarks/ablation.py [VARIANT ...]
 """
 
@@ -24,10 +24,9 @@ from belief.drift import Drift
 from belief.scores import hac_lag, mean_difference
 from belief.sources import load_prices
 
-HORIZONS = (1,)
-LONG = ("full", "no_drift", "no_doubt")  # variants that are about the farther future
-LONG_HORIZONS = (1, 21, 63)
-REFIT_EVERY = 21
+HORIZONS = (1, 21)
+REFIT_EVERY = 63
+BASE = "grid_static"  # one memory: what the parts are worth does not take four
 PERIODS = {
     "before": ("2003-01-02", "2012-12-31", "2012-12-31"),
     "after": ("2013-01-02", "2025-02-13", "2025-02-14"),
@@ -61,15 +60,15 @@ real_generator = models._generator
 
 
 def as_the_full_model(fitted):
-    return real_generator(replace(fitted, model="belief"))
+    return real_generator(replace(fitted, model=BASE))
 
 
-def real_fit(observations, start, model="belief"):
+def real_fit(observations, start, model=BASE):
     return volatility_grid_fit.fit(model, observations, start)
 
 
-def static_fit(model, observations, start):
-    return real_fit(without_events(observations), start, "grid_static")
+def mixed_fit(model, observations, start):
+    return real_fit(without_events(observations), start, "belief")
 
 
 def without_events(observations):
@@ -108,9 +107,9 @@ VARIANTS = {
         ),
         (),
     ),
-    "static_no_events": (
+    "belief_no_events": (
         (
-            SimpleNamespace(fit=static_fit),
+            SimpleNamespace(fit=mixed_fit),
             SimpleNamespace(
                 carry=looking_at(without_events)[1].carry,
                 forecast_quantiles=told(no_events_ahead)[1].forecast_quantiles,
@@ -128,7 +127,7 @@ VARIANTS = {
 }
 
 # What the results page shows; the others are settings that were tried before 2013.
-AFTER = ("no_events", "static_no_events", "no_range", "no_leverage", "no_drift", "no_doubt")
+AFTER = ("no_events", "no_range", "no_leverage", "no_drift", "no_doubt")
 
 
 def patched(changes):
@@ -153,9 +152,8 @@ def patched(changes):
             yield mock.patch.object(volatility_grid, "MOST_STATES", 128)
 
 
-def walk(variant, first, last, through, *, horizons=None, refit_every=REFIT_EVERY):
+def walk(variant, first, last, through, *, horizons=HORIZONS, refit_every=REFIT_EVERY):
     """One-row-per-origin columns of a variant, by horizon: origin, log_score and crps."""
-    horizons = horizons or (LONG_HORIZONS if variant in LONG else HORIZONS)
     kind, changes = VARIANTS[variant]
     name = f"ablation_{variant}"
     prices = load_prices("NVDA").until(np.datetime64(through))
@@ -182,11 +180,6 @@ def walk(variant, first, last, through, *, horizons=None, refit_every=REFIT_EVER
         finally:
             for patch in patches:
                 patch.stop()
-    return by_horizon(table, horizons)
-
-
-def by_horizon(table, horizons):
-    """Columns that are compared, of a table with one model."""
     return {
         h: {
             column: table.filter(np.asarray(table["horizon"]) == h)[column].to_numpy()
@@ -216,14 +209,11 @@ def compare(walks, base="full"):
             )
 
 
-def rows(period, variants=AFTER, *, full=None):
-    """Rows of `compare` for a period, as plain numbers.
-
-    `full` is the walk of the full model where it is known: the same as the model `belief`'s.
-    """
-    names = [*(("full",) if full is None else ()), *(name for name in variants if name != "full")]
+def rows(period, variants=AFTER):
+    """Rows of `compare` for a period, as plain numbers."""
+    names = ["full", *(name for name in variants if name != "full")]
     walks = Parallel(n_jobs=2)(delayed(walk)(name, *PERIODS[period]) for name in names)
-    found = compare(({} if full is None else {"full": full}) | dict(zip(names, walks, strict=True)))
+    found = compare(dict(zip(names, walks, strict=True)))
     return [tuple(x.item() if isinstance(x, np.generic) else x for x in row) for row in found]
 
 

@@ -5,7 +5,7 @@ a step's table is written to build/results/, from which the page is drawn. Setti
 sessions before 2013; nothing here chooses anything.
 
     python benchmarks/results.py            everything, about 90 minutes on two cores
-    python benchmarks/results.py STEP ...   only these: nvda, long, ablation, symbols, page
+    python benchmarks/results.py STEP ...   only these: nvda, long, events, ablation, symbols, page
 """
 
 import json
@@ -18,7 +18,6 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import ablation
 import numpy as np
-import pyarrow.compute
 import pyarrow.parquet
 import symbols
 
@@ -36,6 +35,7 @@ HORIZONS, LONG_HORIZONS = (1, 5, 21, 63), (126, 252)
 LONG_MODELS = ("belief", "gjr_t", "garch_t", "random_walk")
 SYMBOL_MODELS = ("belief", "gjr_t", "garch_t")
 SYMBOL_HORIZONS = (1, 5, 21)
+EVENTLESS = {"grid_static": "no_events", "belief": "belief_no_events"}
 FEWEST_WINDOWS = 20
 
 
@@ -57,14 +57,16 @@ def keep_long():
 
 
 def keep_ablation():
-    table = pyarrow.parquet.read_table(KEPT / "nvda.parquet")
-    full = ablation.by_horizon(of_model(table, "belief"), ablation.LONG_HORIZONS)
-    rows = ablation.rows("after", full=full)
-    (KEPT / "ablation.json").write_text(json.dumps(rows))
+    (KEPT / "ablation.json").write_text(json.dumps(ablation.rows("after")))
 
 
-def of_model(table, name):
-    return table.filter(pyarrow.compute.equal(table["model"], name))
+def keep_events():
+    """The grid and the mixture without announcement days, refitted as often as with them."""
+    for name, variant in EVENTLESS.items():
+        walked = ablation.walk(variant, *ablation.PERIODS["after"], horizons=(1,), refit_every=21)
+        scores = {"log_score": walked[1]["log_score"].tolist()}
+        (KEPT / f"{variant}.json").write_text(json.dumps(scores))
+        print(f"{name} without events: {np.mean(scores['log_score']):.4f}")
 
 
 def keep_symbols():
@@ -77,6 +79,7 @@ def keep_symbols():
 STEPS: dict[str, Callable[[], None]] = {
     "nvda": keep_nvda,
     "long": keep_long,
+    "events": keep_events,
     "ablation": keep_ablation,
     "symbols": keep_symbols,
 }
@@ -140,6 +143,21 @@ def duel_lines(table):
         yield f"| `{own}` over `{other}` | {found.mean:+.4f} | {found.t_value:.2f} |"
 
 
+def eventless_lines(table):
+    """The grid and the mixture without announcement days, against peers that never know them."""
+    yield "\n| one session ahead | log score | over `gjr_t` | t | over `hmmlearn_3` | t |"
+    yield "|---|---|---|---|---|---|"
+    for name, variant in EVENTLESS.items():
+        own = np.array(json.loads((KEPT / f"{variant}.json").read_text())["log_score"])
+        lag = hac_lag(len(own), horizon=1)
+        gains = [
+            mean_difference(own - columns_of(table, peer, 1)["log_score"], lag)
+            for peer in ("gjr_t", "hmmlearn_3")
+        ]
+        cells = " | ".join(f"{gain.mean:+.4f} | {gain.t_value:.2f}" for gain in gains)
+        yield f"| `{name}` | {own.mean():.4f} | {cells} |"
+
+
 def dollar_lines(table):
     """Errors in dollars, relative to GARCH-t."""
     yield "\n| | absolute error of the median | 90 % interval score |"
@@ -171,6 +189,7 @@ def page():
     filled = {
         "NVDA": summary_lines(table),
         "DUELS": duel_lines(table),
+        "EVENTLESS": eventless_lines(table),
         "DOLLARS": dollar_lines(table),
         "LONG": long_lines(),
         "ABLATION": ablation_lines(json.loads((KEPT / "ablation.json").read_text())),

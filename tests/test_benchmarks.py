@@ -128,7 +128,7 @@ def test_an_ablation_takes_out_what_it_says():
     stretch = ("2004-01-02", "2004-03-05", "2004-03-12")  # results moved the price on 2004-02-13
     walks = {
         name: ablation.walk(name, *stretch, horizons=(1,), refit_every=63)
-        for name in ("full", "no_events", "no_range", "static_no_events")
+        for name in ("full", "no_events", "no_range", "belief_no_events")
     }
     full, other = (walks[name][1] for name in ("full", "no_events"))
     assert len(full["origin"]) == 44

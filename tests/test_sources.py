@@ -1,4 +1,3 @@
-import dataclasses
 import gzip
 import json
 import os
@@ -12,7 +11,7 @@ import pytest
 
 from belief.data import import_snapshot
 from belief.errors import PricesError, UnknownSymbol, UsageError
-from belief.events import NO_EVENTS, bundled_events
+from belief.events import bundled_events
 from belief.prices import COLUMNS, Split
 from belief.sessions import sessions_between
 from belief.sources import bundled_symbol, load_prices, read_csv, read_snapshot
@@ -73,11 +72,6 @@ def adjusted_lines(prices, *, stamp="{} 00:00:00-05:00"):
         ]
         lines.append(",".join([*map(str, cells), "0.0", str(ratios.get(session, 0.0))]))
     return lines
-
-
-def eventless():
-    """The bundled prices without events, which no CSV of prices has."""
-    return dataclasses.replace(load_prices("NVDA"), events=NO_EVENTS)
 
 
 @pytest.mark.parametrize("text", ["NVDA", "nvda", "NVIDIA", "Nvidia", " nvidia "])
@@ -190,7 +184,7 @@ def test_the_import_writes_the_bundled_rows_from_the_adjusted_ones(source_rows, 
     assert gzip.decompress(written) == gzip.decompress(
         (files("belief.data") / "NVDA.csv.gz").read_bytes()
     )
-    assert read_snapshot(tmp_path, symbol="NVDA").fingerprint() == eventless().fingerprint()
+    assert read_snapshot(tmp_path, symbol="NVDA").fingerprint() == load_prices("NVDA").fingerprint()
 
 
 def test_the_source_file_is_read_by_column_name():
@@ -321,13 +315,13 @@ def test_an_adjusted_csv_with_its_splits_gives_the_prices_as_traded(tmp_path):
     assert prices.splits == bundled.splits
     for column in COLUMNS:
         np.testing.assert_array_equal(getattr(prices, column), getattr(bundled, column))
-    assert prices.fingerprint() == eventless().fingerprint()
+    assert prices.fingerprint() == load_prices("NVDA").fingerprint()
 
 
 def test_an_adjusted_csv_written_newest_first_gives_the_same_prices(tmp_path):
     header, *rows = adjusted_lines(load_prices("NVDA"))
     prices = load_prices("NVDA", csv=write(tmp_path, [header, *reversed(rows)]))
-    assert prices.fingerprint() == eventless().fingerprint()
+    assert prices.fingerprint() == load_prices("NVDA").fingerprint()
 
 
 def test_an_adjusted_csv_in_single_precision_gives_the_prices_as_traded_to_a_millionth(tmp_path):
@@ -350,7 +344,7 @@ def test_a_csv_as_traded_with_its_splits_is_not_converted(tmp_path):
         cells = [repr(float(getattr(bundled, column)[row])) for column in COLUMNS]
         lines.append(",".join([str(session), *cells, str(ratios.get(session, ""))]))
     prices = load_prices("NVDA", csv=write(tmp_path, lines))
-    assert prices.fingerprint() == eventless().fingerprint()
+    assert prices.fingerprint() == load_prices("NVDA").fingerprint()
 
 
 def test_a_csv_as_traded_without_its_splits_is_refused(tmp_path):

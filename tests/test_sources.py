@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -184,7 +185,9 @@ def test_the_import_writes_the_bundled_rows_from_the_adjusted_ones(source_rows, 
     assert gzip.decompress(written) == gzip.decompress(
         (files("belief.data") / "NVDA.csv.gz").read_bytes()
     )
-    assert read_snapshot(tmp_path, symbol="NVDA").fingerprint() == load_prices("NVDA").fingerprint()
+    again = read_snapshot(tmp_path, symbol="NVDA")
+    events = load_prices("NVDA").events
+    assert replace(again, events=events).fingerprint() == load_prices("NVDA").fingerprint()
 
 
 def test_the_source_file_is_read_by_column_name():

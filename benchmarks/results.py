@@ -122,7 +122,7 @@ def summary_line(row):
 
 
 def number(value, mark):
-    return "" if value is None else f"{value:.2f}{mark}"
+    return "" if value is None or np.isnan(value) else f"{value:.2f}{mark}"
 
 
 def duel_lines(table):
@@ -196,7 +196,7 @@ def page():
         "SYMBOLS": symbol_lines(),
     }
     for name, lines in filled.items():
-        parts = parts.replace(f"<!-- {name} -->", "\n".join(lines).strip())
+        parts = parts.replace(f"<!-- {name} -->", "\n" + "\n".join(lines).strip())
     return parts
 
 

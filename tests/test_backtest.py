@@ -419,8 +419,8 @@ def test_a_fit_that_fails_names_the_model_and_the_day(monkeypatch, nvda):
         ({"horizons": (1, 505)}, "horizon of 505"),
         ({"horizons": (5, 1)}, "5, 1 must increase"),
         ({"horizons": (5, 5)}, "5, 5 must increase"),
-        ({"refit_every": 0}, "refit_every is 0"),
-        ({"n_jobs": 0}, "n_jobs is 0"),
+        ({"refit_every": 0}, "refit-every is 0"),
+        ({"n_jobs": 0}, "jobs is 0"),
         ({"last": day("2023-12-29")}, "2024-01-02 is after the last, 2023-12-29"),
     ],
 )

@@ -369,7 +369,12 @@ def test_the_command_line_prints_the_belief_in_straight_columns(nvda, capsys, pr
 
     fit = chain.fit_chain(nvda, n_bins=n_bins, bound=0.0)
     held = chain.hold_belief(fitted_model(chain.model_parameters(fit, nvda), len(nvda)))
-    print_belief(held, SimpleNamespace(prices=prices, age_in_days=None, belief_notes=[]))
+    print_belief(
+        held,
+        SimpleNamespace(
+            prices=prices, age_in_days=None, belief_notes=[], scheduled_events=lambda _: []
+        ),
+    )
     lines = capsys.readouterr().out.splitlines()
     assert sum("100.0%" in line for line in lines) == 1
     start = next(k for k, line in enumerate(lines) if line.startswith("regime "))

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from belief import models
 from belief.backtest_parts import PART_LENGTH, Chain, finish, is_kept, rows_of
 from belief.errors import BeliefError, UsageError
+from belief.freed_memory import keep_freed_memory
 from belief.observations import MIN_SESSIONS
 from belief.paths import cache_dir
 from belief.prices import Prices
@@ -300,6 +301,7 @@ def _step(chain: Chain, part: int) -> int:
 
 def _belong_to(parent: int) -> None:
     """Leave interrupts to the parent process, and end when it has ended, however that came."""
+    keep_freed_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:

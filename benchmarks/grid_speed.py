@@ -22,6 +22,7 @@ import numpy as np
 from numba import njit
 
 from belief import grid_belief, grid_kernels, models, volatility_grid, volatility_grid_fit
+from belief.freed_memory import keep_freed_memory
 from belief.observations import observe
 from belief.sessions import session_after
 from belief.sources import load_prices
@@ -94,6 +95,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args(argv).rounds
+    keep_freed_memory()
     prices = load_prices("NVDA")
     before, after = (prices.until(prices.session[place]) for place in (-22, -21))
     seen, more = observe(before), observe(after)

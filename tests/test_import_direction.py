@@ -11,9 +11,11 @@ TOOLS = ROOT / "tools" / "belief_tools"
 ORDER = (
     "errors",
     "paths",
+    "freed_memory",
     "sessions",
     "events",
     "prices",
+    "bars",
     "sources",
     "observations",
     "market",

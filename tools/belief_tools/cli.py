@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from belief.errors import BeliefError, LanguageModelError
+from belief.freed_memory import keep_freed_memory
 from belief_tools.terminal import one_line, print_answer, printable, say
 
 if TYPE_CHECKING:
@@ -263,6 +264,7 @@ def main() -> None:
     """Run a command; an error a user can cause is one line on stderr and an exit code."""
     # Nothing here needs threads of BLAS, and one may take the Ctrl-C that `local_model` holds.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    keep_freed_memory()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

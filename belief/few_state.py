@@ -18,6 +18,7 @@ from belief.fitted_model import FittedModel
 from belief.forecast import Outlook, normal_mixture_quantiles
 from belief.observations import Observations
 from belief.posterior import REGIME_NAMES, Belief, regimes_in_force
+from belief.student_t import student_log_constant
 
 if TYPE_CHECKING:
     from belief.hmm import Filtered
@@ -264,9 +265,3 @@ def forward(
         np.concatenate([path, beyond]),
         emission_logpdf(log_return, parameters.loc, parameters.scale, parameters.dof),
     )
-
-
-def student_log_constant(dof: float) -> float:
-    """Log of the factor in front of the Student-t density of scale 1."""
-    upper, lower = math.lgamma((dof + 1.0) / 2.0), math.lgamma(dof / 2.0)
-    return upper - lower - 0.5 * math.log(dof * math.pi)

@@ -27,12 +27,12 @@ from belief.few_state import (
     Parameters,
     emission_logpdf,
     forward,
-    student_log_constant,
     transmat_path,
 )
 from belief.fitted_model import FittedModel, Reached
 from belief.market import block_conditions, market_conditions, similarity
 from belief.observations import Observations, check_returns
+from belief.student_t import student_log_constant
 from belief.transitions import TransitionPath, static, weighted_memory
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from belief.observations import Observations
+from belief.student_t import student_log_constant
 
 Array = npt.NDArray[np.float64]
 
@@ -205,12 +206,6 @@ class Tables(NamedTuple):
     range_log_tail: Array
     range_density: Array
     centre: Array
-
-
-def student_log_constant(dof: float) -> float:
-    """Log of the factor in front of the Student-t density of scale 1."""
-    upper, lower = math.lgamma((dof + 1.0) / 2.0), math.lgamma(dof / 2.0)
-    return upper - lower - 0.5 * math.log(dof * math.pi)
 
 
 def tables(values: Values, grid: Grid, sessions: Sessions) -> Tables:

@@ -21,7 +21,14 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 from numba import njit
 
-from belief import grid_belief, grid_kernels, models, volatility_grid, volatility_grid_fit
+from belief import (
+    grid_belief,
+    grid_kernels,
+    grid_likelihood,
+    models,
+    volatility_grid,
+    volatility_grid_fit,
+)
 from belief.freed_memory import keep_freed_memory
 from belief.observations import observe
 from belief.sessions import session_after
@@ -139,9 +146,7 @@ def kernel_runs(fitted, seen):
         "adjoint": lambda: grid_kernels.backward(
             predicted, filtered, table.density, table.centre, steep, weight
         ),
-        "value and gradient": lambda: volatility_grid_fit.log_likelihood(
-            theta, grid, sessions, weight
-        ),
+        "value and gradient": lambda: grid_likelihood.log_likelihood(theta, grid, sessions, weight),
     }
 
 

@@ -12,6 +12,7 @@ from belief.errors import FitError
 from belief.fitted_model import FittedModel, Reached
 from belief.forecast import NORMAL_SCORES, Outlook
 from belief.grid_forecast import forecast_quantiles, next_session_quantiles
+from belief.grid_likelihood import log_likelihood
 from belief.observations import Observations
 from belief.volatility_grid import (
     LEAST_STEP,
@@ -32,7 +33,6 @@ from belief.volatility_grid_fit import (
     estimate,
     first_guess,
     fit,
-    log_likelihood,
     prior_of,
     problem_of,
     session_weights,

@@ -207,7 +207,7 @@ def _scored(chain: Chain, fitted: FittedModel, known: Prices) -> Iterator[Scored
     about them.
     """
     targets = np.array([session_after(known.as_of, horizon) for horizon in chain.horizons])
-    closes = _closes(chain.prices, known.as_of, targets)
+    closes = closes_at(chain.prices, known.as_of, targets)
     if np.isnan(closes).all():
         return
     ahead = models.forecasts(fitted, known, list(targets))
@@ -216,8 +216,17 @@ def _scored(chain: Chain, fitted: FittedModel, known: Prices) -> Iterator[Scored
             yield Scored(forecast, close)
 
 
-def _closes(prices: Prices, origin: np.datetime64, targets: Days) -> Array:
-    """Closes at targets in dollars of the origin, NaN where the prices have none, (H,)."""
+def closes_at(prices: Prices, origin: np.datetime64, targets: Days) -> Array:
+    """Closes at targets in dollars of the origin, NaN where the prices have none.
+
+    Args:
+        prices: of one symbol, as traded.
+        origin: one of their sessions.
+        targets: (H,) days.
+
+    Returns:
+        (H,) dollars of the origin.
+    """
     factor = prices.split_factor()
     place = np.searchsorted(prices.session, targets).clip(max=prices.session.size - 1)
     start = int(np.searchsorted(prices.session, origin))
@@ -244,7 +253,7 @@ def _rows(scored: list[Scored]) -> "pyarrow.Table":
     }
     if scored:
         columns |= _quantile_columns(forecasts)
-        columns |= _score_columns(quantiles, columns["log_return"], last_close)
+        columns |= score_columns(quantiles, columns["log_return"], last_close)
     fields = schema()
     arrays = [pyarrow.array(columns.get(field.name, []), type=field.type) for field in fields]
     return pyarrow.Table.from_arrays(arrays, schema=fields)
@@ -270,9 +279,19 @@ def _quantile_columns(forecasts: list[Forecast]) -> dict[str, Array]:
     }
 
 
-def _score_columns(
+def score_columns(
     quantiles: Array, log_return: Array, last_close: Array
 ) -> dict[str, npt.NDArray[np.generic]]:
+    """Score forecasts of one symbol by every score there is.
+
+    Args:
+        quantiles: (n, Q) natural-log returns at `belief.forecast.NORMAL_SCORES`.
+        log_return: (n,) those that came, from origin to target.
+        last_close: (n,) closes at the origins, in their dollars.
+
+    Returns:
+        (n,) under each name of `SCORES` and `COVERED`.
+    """
     dollars = (quantiles, log_return, last_close)
     return {
         "log_score": scores.log_score(quantiles, log_return),

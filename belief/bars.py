@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from belief.events import NO_EVENTS, Events
-from belief.prices import COLUMNS, Split
+from belief.prices import COLUMNS, Prices, Split
 
 Array = npt.NDArray[np.float64]
 Days = npt.NDArray[np.datetime64]
@@ -14,7 +14,7 @@ Days = npt.NDArray[np.datetime64]
 
 @dataclass(frozen=True, eq=False)
 class Bars:
-    """Daily rows of one symbol as they came: rows may repeat, descend, lack values or make no sense.
+    """Daily rows of one symbol as they came: they may repeat, descend, lack values or be wrong.
 
     Attributes:
         symbol: the exchange's symbol, upper case.
@@ -55,3 +55,19 @@ class Bars:
 
     def __len__(self) -> int:
         return int(self.session.size)
+
+
+def bars_of(prices: Prices) -> Bars:
+    """Hand checked prices over as if a source did: as traded, with their splits and events."""
+    return Bars(
+        symbol=prices.symbol,
+        name=prices.name,
+        currency=prices.currency,
+        session=prices.session,
+        **{name: getattr(prices, name) for name in COLUMNS},
+        splits=prices.splits,
+        source=prices.source,
+        splits_known=prices.splits_known,
+        retrieved_at=prices.retrieved_at,
+        events=prices.events,
+    )

@@ -3,8 +3,12 @@
 BeliefError                     1  anything below
 ├── UsageError                  2  a value that was passed in is not valid
 ├── PricesError                 4  prices are missing, unreadable or damaged
-│   └── UnknownSymbol           4  no source has prices of this symbol
+│   ├── UnknownSymbol           4  no source has prices of this symbol
+│   └── SourceUnavailable       4  a source of prices cannot be reached, or makes no sense
 ├── FitError                    1  a model cannot be fitted to these prices
+├── StoreError                  1  the database fails, is damaged, or is of a later version
+├── RefitRunning                9  another process is refitting the symbol
+├── StalePrices                 3  live prices are too old to answer from
 ├── ImpossibleObservation       1  no reachable state can emit an observation
 └── LanguageModelError          5  the language model cannot be reached or makes no sense
 """
@@ -32,6 +36,10 @@ class UnknownSymbol(PricesError):
     """No source has prices of this symbol."""
 
 
+class SourceUnavailable(PricesError):
+    """A source of prices cannot be reached, or makes no sense."""
+
+
 class FitError(BeliefError):
     """A model cannot be fitted to these prices."""
 
@@ -44,3 +52,19 @@ class LanguageModelError(BeliefError):
     """The language model cannot be reached, refuses the key, or makes no sense."""
 
     exit_code = 5
+
+
+class StoreError(BeliefError):
+    """The database fails, is full, is damaged, or is of a later version."""
+
+
+class RefitRunning(BeliefError):
+    """Another process is refitting the symbol."""
+
+    exit_code = 9
+
+
+class StalePrices(BeliefError):
+    """Live prices are too old to answer from."""
+
+    exit_code = 3

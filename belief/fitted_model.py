@@ -71,6 +71,10 @@ class FittedModel:
         }
         return json.dumps(record)
 
+    def digest(self) -> str:
+        """SHA-256 over all it holds: its fit, and what its state and weights have seen since."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
     @classmethod
     def from_json(cls, text: str) -> "FittedModel":
         """Read what `to_json` wrote.

@@ -8,6 +8,7 @@ the memories by their weights,
     M(R, S)  =  sum_{i in R} b(i) / b(R)  sum_{j in S} A(i, j).
 """
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -319,3 +320,44 @@ def _last_session(parameters: Mapping[str, Array]) -> LastSession:
 def _volatility(weight: Array, held: Array, yearly: Array) -> float:
     """Annualised volatility of the states each memory holds, (M, K), by their weights."""
     return math.sqrt(float(np.einsum("m,mk,mk->", weight, held, yearly)))
+
+
+def with_weights_of(fitted: FittedModel, weighed: FittedModel) -> FittedModel:
+    """Let the memories of a fit count as those of another fit have earned it.
+
+    Args:
+        fitted: fresh, its memories count alike.
+        weighed: of the same model, known through the same session.
+    """
+    earned = {name: weighed.parameters[name] for name in ("total_score", "total_before")}
+    earned["n_scored"] = weighed.parameters["n_scored"]
+    return dataclasses.replace(fitted, parameters={**fitted.parameters, **earned})
+
+
+def one_session_pit(fitted: FittedModel, observations: Observations) -> Array:
+    """Probability that each session's forecast gave to a return at or below the one that came.
+
+    The parameters are today's, the states those known before each session.
+
+    Args:
+        fitted: its parameters are those of `volatility_grid_fit.fit`.
+        observations: those it was fitted to, and later ones.
+
+    Returns:
+        (N,) between 0 and 1.
+    """
+    from scipy.special import stdtr
+
+    values = fitted.parameters
+    grid = grid_in(values)
+    sessions = sessions_of(observations, grid)
+    found = np.zeros(len(observations))
+    for weight, theta in zip(memory_weights(values).tolist(), values["theta"], strict=True):
+        law = values_of(theta, grid.spacing)
+        below = stdtr(
+            np.where(sessions.event > 0.0, law.event_dof, law.dof)[:, None],
+            tables(law, grid, sessions).shock,
+        )
+        predicted = run_filter(theta, grid, sessions, even_start(grid)).predicted[:-1]
+        found += weight * (predicted * below).sum(axis=1)
+    return found

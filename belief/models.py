@@ -242,6 +242,17 @@ def forecasts(
     ]
 
 
+def forecast_id(fitted: FittedModel, target: np.datetime64) -> str:
+    """Name a forecast by all it follows from, 12 hexadecimal digits.
+
+    Args:
+        fitted: the model that makes it.
+        target: the session it is about.
+    """
+    text = f"{fitted.digest()} {target}"
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
 def _meaning(fitted: FittedModel) -> ModuleType:
     return KINDS[fitted.model][1]
 

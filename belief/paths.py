@@ -37,3 +37,9 @@ def write_whole(path: Path, content: bytes) -> None:
     except OSError:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def store_location() -> str:
+    """Where the store is: BELIEF_STORE, a path or the URL of a database, else the user's data."""
+    chosen = os.environ.get("BELIEF_STORE")
+    return chosen or str(platformdirs.user_data_path("belief", appauthor=False) / "belief.db")

@@ -12,7 +12,8 @@ import importlib.metadata
 import re
 import warnings
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,8 @@ Days = npt.NDArray[np.datetime64]
 
 FIRST_DAY: Final = np.datetime64("1990-01-01", "D")
 LAST_DAY: Final = np.datetime64("2099-12-31", "D")
+EXCHANGE_TIME: Final = ZoneInfo("America/New_York")
+SETTLING: Final = datetime.timedelta(minutes=20)  # after a close, until it is taken as final
 LONGEST_HORIZON: Final = 25_000  # sessions; about as many as a century has
 
 _DIGEST_SIZE: Final = 65  # bytes: a SHA-256 in hexadecimal and a line end
@@ -180,6 +183,54 @@ def horizon_of(origin: np.datetime64, target: np.datetime64) -> int:
     return max(int(count), 0)
 
 
+@functools.cache
+def session_close(session: np.datetime64) -> datetime.datetime:
+    """Give the moment at which a session ends, earlier on half-days.
+
+    Args:
+        session: a session of the exchange, unit D.
+
+    Returns:
+        The moment, in exchange time.
+
+    Raises:
+        UsageError: the day is no session, or outside 1990 to 2099.
+
+    Example:
+        >>> session_close(np.datetime64("2024-11-29")).isoformat()  # the day after Thanksgiving
+        '2024-11-29T13:00:00-05:00'
+    """
+    if not is_session(session):
+        raise UsageError(f"{session} is not a session: the exchange is closed")
+    calendar = _library_of(str(session)[:4])
+    close: datetime.datetime = calendar.session_close(str(session)).to_pydatetime()
+    return close.astimezone(EXCHANGE_TIME)
+
+
+def last_closed_session(now: datetime.datetime) -> np.datetime64:
+    """Find the last session whose close is settled, `SETTLING` after it ended.
+
+    Args:
+        now: a moment with a time zone.
+
+    Returns:
+        A session.
+
+    Raises:
+        UsageError: the moment is outside the calendar.
+
+    Example:
+        >>> at_ten = datetime.datetime(2024, 3, 28, 10, tzinfo=EXCHANGE_TIME)
+        >>> last_closed_session(at_ten)
+        np.datetime64('2024-03-27')
+    """
+    today = np.datetime64(now.astimezone(EXCHANGE_TIME).date(), "D")
+    last = last_session_on_or_before(today)
+    if last == today and now < session_close(last) + SETTLING:
+        return last_session_on_or_before(today - np.timedelta64(1, "D"))
+    return last
+
+
 def _day(value: np.datetime64) -> np.datetime64:
     day: np.datetime64 = value.astype("datetime64[D]")
     if not FIRST_DAY <= day <= LAST_DAY:
@@ -231,11 +282,21 @@ def _digest(path: Path, days: bytes) -> bytes:
 
 
 def _computed(last_year: int) -> Days:
+    calendar = _library(str(FIRST_DAY), f"{last_year}-12-31")
+    sessions: Days = calendar.sessions.to_numpy().astype("datetime64[D]")
+    return sessions
+
+
+@functools.cache
+def _library_of(year: str) -> Any:
+    return _library(f"{year}-01-01", f"{year}-12-31")
+
+
+def _library(first: str, last: str) -> Any:
+    """The calendar of exchange_calendars between two days."""
     from exchange_calendars import get_calendar  # here, because it imports pandas
 
     with warnings.catch_warnings():
         # exchange_calendars 4.13 reads Series.values, which pandas 3.1 announces to change.
         warnings.filterwarnings("ignore", message="Series.values", category=DeprecationWarning)
-        calendar = get_calendar("XNYS", start=str(FIRST_DAY), end=f"{last_year}-12-31")
-    sessions: Days = calendar.sessions.to_numpy().astype("datetime64[D]")
-    return sessions
+        return get_calendar("XNYS", start=first, end=last)

@@ -14,6 +14,7 @@ import io
 import json
 import re
 import stat
+from collections.abc import Callable
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -22,6 +23,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 import numpy as np
 import numpy.typing as npt
 
+from belief.bars import Bars
 from belief.errors import PricesError, UnknownSymbol, UsageError
 from belief.events import NO_EVENTS, bundled_events
 from belief.prices import COLUMNS, LARGEST_RATIO, Prices, Split
@@ -35,6 +37,7 @@ NAMES: Final = {"NVDA": "Nvidia"}
 REQUIRED: Final = ("date", "open", "high", "low", "close")
 OPTIONAL: Final = ("volume", "stock splits")
 SYNONYMS: Final = {"close/last": "close", "splits": "stock splits"}
+BLANK: Final = ("nan", "null")  # what some write where there is no value
 DISTINGUISHABLE: Final = 1.25  # a split by so much, up or down, stands out from a night's move
 
 _SYMBOL: Final = re.compile(r"[A-Za-z0-9.^=_-]{1,20}", re.ASCII)
@@ -52,12 +55,15 @@ class _Row(NamedTuple):
     cells: dict[str, str]
 
 
-class _Table(NamedTuple):
-    """Rows oldest first, as the file has them: not yet as traded."""
+class Table(NamedTuple):
+    """T daily rows, the (T,) values of each of `COLUMNS`, and the splits, sorted by session."""
 
     session: Days
     columns: dict[str, Array]
     splits: tuple[Split, ...]
+
+
+_Read = Callable[[Path, _Row, str], float]
 
 
 def bundled_symbol(text: str) -> str | None:
@@ -209,8 +215,11 @@ def read_csv(path: Path, *, symbol: str) -> Prices:
         belief.errors.PricesError: no-such-file.csv cannot be read: No such file or directory
     """
     header, rows = _read_rows(path)
-    table = _read_table(path, header, rows)
-    traded = _as_traded(path, table)
+    table = _read_table(path, header, rows, _read_value)
+    order = _order(path, rows, table.session)
+    columns = {name: values[order] for name, values in table.columns.items()}
+    table = Table(table.session[order], columns, table.splits)
+    traded = as_traded(table, named=_name(path))
     upper = symbol.strip().upper()
     try:
         return Prices(
@@ -227,6 +236,33 @@ def read_csv(path: Path, *, symbol: str) -> Prices:
         )
     except PricesError as error:
         raise PricesError(f"{_name(path)}: {error}") from None
+
+
+def bars_from_csv(path: Path, *, symbol: str) -> Bars:
+    """Read the rows of a CSV file as they stand, for an audit to judge.
+
+    The text is read as `read_csv` reads it, but a price may be missing (empty, nan or null) or
+    make no sense, and the rows, in the file's order and basis, may repeat and go back.
+
+    Raises:
+        PricesError: the file cannot be read, or a cell is no date, number or split ratio; the text
+            names the file, the line and the value.
+    """
+    header, rows = _read_rows(path)
+    table = _read_table(path, header, rows, _read_value_or_none)
+    upper = symbol.strip().upper()
+    return Bars(
+        symbol=upper,
+        name=NAMES.get(upper, upper),
+        currency="USD",
+        session=table.session,
+        **table.columns,
+        splits=table.splits,
+        source=f"CSV file {_name(path)}",
+        splits_known="stock splits" in header,
+        retrieved_at=None,
+        events=NO_EVENTS,
+    )
 
 
 def _read_rows(path: Path) -> tuple[list[str], list[_Row]]:
@@ -309,21 +345,19 @@ def _read_row(path: Path, line: int, header: list[str], cells: list[str]) -> _Ro
     return _Row(line, dict(zip(header, map(str.strip, cells), strict=True)))
 
 
-def _read_table(path: Path, header: list[str], rows: list[_Row]) -> _Table:
+def _read_table(path: Path, header: list[str], rows: list[_Row], read: _Read) -> Table:
+    """Read the rows in the order of the file; the splits are sorted."""
     if not rows:
         raise PricesError(f"{_name(path)} has a header but no rows")
     session = _read_days(path, rows)
     columns = {name: np.zeros(len(rows)) for name in COLUMNS}
     for name in columns.keys() & set(header):
-        columns[name] = np.array([_read_value(path, row, name) for row in rows])
+        columns[name] = np.array([read(path, row, name) for row in rows])
     ratio = np.zeros(len(rows))
     if "stock splits" in header:
         ratio = np.array([_read_ratio(path, row) for row in rows])
-    order = _order(path, rows, session)
-    splits = tuple(
-        Split(session[row], float(ratio[row])) for row in range(len(rows))[order] if ratio[row]
-    )
-    return _Table(session[order], {name: columns[name][order] for name in COLUMNS}, splits)
+    listed = {Split(session[row], float(ratio[row])) for row in np.flatnonzero(ratio)}
+    return Table(session, columns, tuple(sorted(listed)))
 
 
 def _read_days(path: Path, rows: list[_Row]) -> Days:
@@ -393,6 +427,12 @@ def _read_value(path: Path, row: _Row, column: str) -> float:
     return _read_number(path, row, column)
 
 
+def _read_value_or_none(path: Path, row: _Row, column: str) -> float:
+    """Read a price or a volume; not a number where there is none, but an empty volume is 0."""
+    blank = BLANK if column == "volume" else ("", *BLANK)
+    return np.nan if row.cells[column].lower() in blank else _read_value(path, row, column)
+
+
 def _read_ratio(path: Path, row: _Row) -> float:
     """Read a split ratio; 0 stands for none."""
     if row.cells["stock splits"].lower() in ("", "nan"):
@@ -409,26 +449,34 @@ def _refuse(path: Path, row: _Row, column: str, wanted: str) -> NoReturn:
     raise PricesError(f"{_name(path)} line {row.line}: {_names([column])} is {shown}, not {wanted}")
 
 
-def _as_traded(path: Path, table: _Table) -> dict[str, Array]:
-    """Undo the adjustment for the table's own splits, if its prices have one."""
+def as_traded(table: Table, *, named: str) -> dict[str, Array]:
+    """Undo the adjustment for the table's own splits, if its prices have one; see `read_csv`.
+
+    Args:
+        table: rows that ascend, all as traded or all adjusted for its splits.
+        named: what to call the rows in an error.
+
+    Raises:
+        PricesError: some splits show prices as traded, others prices adjusted for them.
+    """
     factor = np.ones(table.session.size)
     for split in table.splits:
         factor[table.session < split.session] *= split.ratio
-    if np.all(factor == 1.0) or not _adjusted(path, table):
+    if np.all(factor == 1.0) or not _adjusted(table, named):
         return table.columns
     # 6 decimals undo the noise of having been divided and multiplied; shares are whole.
     traded = {name: np.round(table.columns[name] * factor, 6) for name in COLUMNS[:-1]}
     return traded | {"volume": np.rint(table.columns["volume"] / factor)}
 
 
-def _adjusted(path: Path, table: _Table) -> bool:
+def _adjusted(table: Table, named: str) -> bool:
     """Tell prices adjusted for the listed splits from prices as traded; see `read_csv`."""
     votes = [(split, vote) for split in table.splits if (vote := _vote(table, split)) is not None]
     for split, vote in votes[1:]:
         first, adjusted = votes[0]
         if vote != adjusted:
             raise PricesError(
-                f"the splits listed in {_name(path)} contradict its prices: "
+                f"the splits listed in {named} contradict its prices: "
                 f"at {first.session} {_basis(first, adjusted)}, "
                 f"at {split.session} {_basis(split, vote)}; "
                 f"list every split, and give prices either all as traded or all adjusted"
@@ -440,12 +488,12 @@ def _basis(split: Split, adjusted: bool) -> str:
     return f"{'adjusted for' if adjusted else 'as traded through'} the ratio {split.ratio:g}"
 
 
-def _vote(table: _Table, split: Split) -> bool | None:
+def _vote(table: Table, split: Split) -> bool | None:
     """Say whether prices look adjusted for a split; None when it shows nothing."""
     row = int(np.searchsorted(table.session, split.session))
-    opened, before = table.columns["open"][row], table.columns["close"][max(row - 1, 0)]
-    if max(split.ratio, 1 / split.ratio) < DISTINGUISHABLE or row == 0:
+    if max(split.ratio, 1 / split.ratio) < DISTINGUISHABLE or row in (0, table.session.size):
         return None
+    opened, before = table.columns["open"][row], table.columns["close"][row - 1]
     if not (0 < opened < np.inf and 0 < before < np.inf):
         return None  # the checks of `Prices` refuse such a value
     jump = float(np.log(opened / before))

@@ -1,5 +1,7 @@
 """Fixtures that several files share because they are slow to make."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,12 @@ from belief.models import DEFAULT_MODEL, fit
 from belief.prices import Prices
 from belief.sources import load_prices
 from belief_tools.forecast_tool import ForecastTool
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_store(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test reads or writes the store of whoever runs it."""
+    os.environ["BELIEF_STORE"] = str(tmp_path_factory.mktemp("store") / "belief.db")
 
 
 @pytest.fixture(scope="session")

@@ -44,7 +44,10 @@ def environment(server=None, **settings):
 @contextmanager
 def conversation(tool, script=MODEL):
     with chat_server(script) as server:
-        yield Conversation(tool, server.endpoint, mode="tool", waits=False), server
+        yield (
+            Conversation(tool, server.endpoint, record=lambda _: None, mode="tool", waits=False),
+            server,
+        )
 
 
 def test_a_line_is_answered_with_its_receipt(tool, capsys):
@@ -142,7 +145,7 @@ def test_the_model_is_connected_once_and_again_only_after_a_failure(tool, capsys
                 raise LanguageModelError("not yet")
             return server.endpoint()
 
-        talk = Conversation(tool, connect, mode="tool", waits=False)
+        talk = Conversation(tool, connect, record=lambda _: None, mode="tool", waits=False)
         for line in (QUESTION, "and in June?", "how sure are you?", "Who founded Nvidia?"):
             talk.take(line)
     assert connected == [0, 1]
@@ -153,7 +156,7 @@ def test_an_abandoned_question_is_kept_for_the_follow_up(tool, capsys):
     def interrupt():
         raise KeyboardInterrupt
 
-    talk = Conversation(tool, interrupt, mode="tool", waits=False)
+    talk = Conversation(tool, interrupt, record=lambda _: None, mode="tool", waits=False)
     with pytest.raises(KeyboardInterrupt):
         talk.take("Will Nvidia be above $900 at the end of March?")
     (turn,) = talk.turns

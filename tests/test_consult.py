@@ -232,7 +232,13 @@ def test_the_receipt_is_made_of_the_results_figures(usual, result):
     low, high = result.interval_90
     for expected in (
         *("2024-03-01", "bundled snapshot", "$822.79", "2024-03-28", "19 sessions"),
-        *(cents(result.median), cents(low), cents(high), "regime normal", "not measured yet"),
+        *(
+            cents(result.median),
+            cents(low),
+            cents(high),
+            "regime normal",
+            "track record 21 sessions ahead",
+        ),
         *("the model called the tool", "test-model (test)", result.forecast_id),
     ):
         assert expected in shown

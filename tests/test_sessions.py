@@ -1,3 +1,4 @@
+import datetime
 import hashlib
 import io
 import os
@@ -14,9 +15,11 @@ from belief.errors import UsageError
 from belief.sessions import (
     horizon_of,
     is_session,
+    last_closed_session,
     last_session_on_or_before,
     parse_day,
     session_after,
+    session_close,
     sessions_between,
 )
 
@@ -240,3 +243,27 @@ def test_a_pipe_or_a_folder_in_place_of_kept_sessions_does_not_block(kept):
     path.rmdir()
     os.mkfifo(path)
     assert ask() == 3
+
+
+def test_half_days_close_at_one():
+    assert session_close(day("2024-11-29")).hour == 13
+    assert session_close(day("2024-12-02")).hour == 16
+
+
+def test_only_a_session_has_a_close():
+    with pytest.raises(UsageError, match="2024-11-28 is not a session"):
+        session_close(day("2024-11-28"))
+
+
+@pytest.mark.parametrize(
+    ("moment", "last"),
+    [
+        ("2024-11-29T18:19:00+00:00", "2024-11-27"),  # 13:19 in New York, before it has settled
+        ("2024-11-29T18:20:00+00:00", "2024-11-29"),
+        ("2024-12-01T12:00:00+00:00", "2024-11-29"),  # a Sunday
+        ("2024-12-03T01:00:00+00:00", "2024-12-02"),  # still the evening of the 2nd there
+        ("2024-07-05T19:00:00+00:00", "2024-07-03"),
+    ],
+)
+def test_a_session_is_closed_twenty_minutes_after_its_end(moment, last):
+    assert last_closed_session(datetime.datetime.fromisoformat(moment)) == day(last)

@@ -16,7 +16,7 @@ def print_belief(held: Belief, tool: ForecastTool) -> None:
     low, high = held.volatility_interval_90
     age = "" if tool.age_in_days is None else f", {tool.age_in_days} days old"
     print(f"{tool.prices.name} ({held.symbol}) as of {held.as_of}, {tool.prices.source}{age}")
-    print(f"last close {cents(tool.prices.last_close)}, model {held.model}")
+    print(f"last close {cents(tool.prices.last_close)}, model {tool.model_in_words}")
     span = (
         ""
         if low == high or not low <= held.volatility <= high

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from belief.errors import BeliefError, UsageError
 from belief.paths import cache_dir
-from belief_tools.consult import Mode, answer
+from belief_tools.consult import Answer, Mode, answer
 from belief_tools.forecast_tool import ForecastTool
 from belief_tools.llm import Endpoint
 from belief_tools.terminal import one_line, print_answer, say, say_error
@@ -45,17 +45,24 @@ class Conversation:
     """The turns so far, and what answers the next one: one belief, one language model."""
 
     def __init__(
-        self, tool: ForecastTool, connect: Callable[[], Endpoint], *, mode: Mode, waits: bool
+        self,
+        tool: ForecastTool,
+        connect: Callable[[], Endpoint],
+        *,
+        record: Callable[[Answer], None],
+        mode: Mode,
+        waits: bool,
     ) -> None:
         """Begin without turns.
 
         Args:
             tool: the belief, fitted once.
             connect: gives the language model; asked again only while it fails.
+            record: is given every answer before it is shown.
             mode: as in `belief_tools.consult.answer`.
             waits: whether someone at a terminal is told that the model is at work.
         """
-        self.tool, self.mode, self.waits = tool, mode, waits
+        self.tool, self.record, self.mode, self.waits = tool, record, mode, waits
         self.turns: list[Turn] = []
         self._connect = functools.cache(connect)
 
@@ -85,6 +92,7 @@ class Conversation:
         try:
             with self._told_to_wait() as connect:
                 given = answer(text, self.tool, connect, mode=self.mode, earlier=self.turns)
+            self.record(given)
             print_answer(given)
             print(flush=True)
             if given.stop_reason == "language model failed":
@@ -123,17 +131,24 @@ class Conversation:
             print(f"     {one_line(shown, longest=LONGEST_SHOWN)}", flush=True)
 
 
-def converse(tool: ForecastTool, connect: Callable[[], Endpoint], *, mode: Mode) -> None:
+def converse(
+    tool: ForecastTool,
+    connect: Callable[[], Endpoint],
+    *,
+    record: Callable[[Answer], None],
+    mode: Mode,
+) -> None:
     """Hold a conversation on standard input and output until it ends.
 
     Args:
         tool: the belief, as of one session.
         connect: gives the language model; called when the first question needs it.
+        record: is given every answer before it is shown.
         mode: how the model consults the belief.
     """
     at_terminal = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
     waits = at_terminal and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-    conversation = Conversation(tool, connect, mode=mode, waits=waits)
+    conversation = Conversation(tool, connect, record=record, mode=mode, waits=waits)
     if at_terminal:
         _at_terminal(conversation)
     elif sys.stdin is not None:

@@ -1,6 +1,5 @@
 """The command line: parse, show, exit. What is slow to import is imported by the command itself."""
 
-import datetime
 import io
 import json
 import os
@@ -13,12 +12,13 @@ import typer
 
 from belief.errors import BeliefError, LanguageModelError
 from belief.freed_memory import keep_freed_memory
+from belief_tools import cli_store, clock
 from belief_tools.terminal import one_line, print_answer, printable, say
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from belief.prices import Prices
+    from belief_tools.consult import Answer
     from belief_tools.forecast_tool import ForecastTool
     from belief_tools.llm import Endpoint
 
@@ -57,6 +57,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+app.add_typer(cli_store.app)
+
 AsOf = Annotated[
     str | None,
     typer.Option(
@@ -89,6 +91,9 @@ Plot = Annotated[
         "file (.png, .svg, .pdf, ...)."
     ),
 ]
+StaleOk = Annotated[
+    bool, typer.Option("--stale-ok", help="Answer from live prices even if they are old.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
 
@@ -100,6 +105,7 @@ def ask(
     prices: PricesFile = None,
     model: ModelName = Model.belief,
     consult: ConsultMode = Consult.tool,
+    stale_ok: StaleOk = False,
     as_json: Json = False,
 ) -> None:
     """Answer a question about a price, with the receipt of what the answer rests on.
@@ -109,9 +115,11 @@ def ask(
     6 the model's words failed the checks and were replaced; 1 to 4 are errors.
     """
     from belief_tools.consult import answer
+    from belief_tools.recording import record_answer
 
-    tool = _tool(as_of, symbol, prices, model)
+    tool = _tool(as_of, symbol, prices, model, stale_ok)
     given = answer(question, tool, _connect, mode=consult.value)
+    record_answer(tool, given, clock.now())
     if as_json:
         _print_json(given.to_dict())
     else:
@@ -129,6 +137,7 @@ def chat(
     prices: PricesFile = None,
     model: ModelName = Model.belief,
     consult: ConsultMode = Consult.tool,
+    stale_ok: StaleOk = False,
 ) -> None:
     """Talk about prices: each answer consults the belief anew and ends with its receipt.
 
@@ -136,8 +145,14 @@ def chat(
     question before. /help lists the commands. Lines can also come from a pipe.
     """
     from belief_tools.chat import converse
+    from belief_tools.recording import record_answer
 
-    converse(_tool(as_of, symbol, prices, model), _connect, mode=consult.value)
+    tool = _tool(as_of, symbol, prices, model, stale_ok)
+
+    def record(given: "Answer") -> None:
+        record_answer(tool, given, clock.now())
+
+    converse(tool, _connect, record=record, mode=consult.value)
 
 
 @app.command()
@@ -147,6 +162,7 @@ def now(
     prices: PricesFile = None,
     model: ModelName = Model.belief,
     plot: Plot = None,
+    stale_ok: StaleOk = False,
     as_json: Json = False,
 ) -> None:
     """Show the belief at the last session, and what it says about the price ahead."""
@@ -154,13 +170,15 @@ def now(
     from belief.sessions import session_after
     from belief_tools.belief_table import print_belief, print_forecasts
     from belief_tools.picture import check_picture, write_picture
+    from belief_tools.recording import record_forecasts
 
     if plot is not None:
         check_picture(plot)
-    tool = _tool(as_of, symbol, prices, model)
+    tool = _tool(as_of, symbol, prices, model, stale_ok)
     held = belief(tool.fitted)
     targets = [session_after(held.as_of, horizon) for horizon in HORIZONS]
     ahead = forecasts(tool.fitted, tool.prices, targets)
+    record_forecasts(tool, ahead, clock.now())
     rows = [
         {
             "target": str(forecast.target),
@@ -242,8 +260,9 @@ def backtest(
     """
     from belief.backtest import Plan
     from belief_tools import backtest_table as shown
+    from belief_tools.serving import stored_or_named
 
-    loaded = _load(symbol, prices)
+    loaded = stored_or_named(symbol, prices)
     plan = Plan(
         first=_day(first),
         last=None if last is None else _day(last),
@@ -278,36 +297,20 @@ def main() -> None:
         sys.exit(1)
 
 
-def _tool(as_of: str | None, symbol: str | None, csv: Path | None, model: Model) -> "ForecastTool":
-    """Load prices, cut them at as_of, and fit the model to them or read its cached fit."""
-    from belief.model_cache import cached_fit
-    from belief_tools.forecast_tool import ForecastTool
+def _tool(
+    as_of: str | None, symbol: str | None, csv: Path | None, model: Model, stale_ok: bool
+) -> "ForecastTool":
+    """What answers: prices cut at as_of, and a published, cached or fresh fit of the model."""
+    from belief_tools.serving import Asked, serve
 
-    loaded = _load(symbol, csv)
-    cut = loaded if as_of is None else loaded.until(_day(as_of))
-    # the age of the prices means something only when they are asked for as they are now
-    today = _today() if as_of is None else None
-    return ForecastTool(cut, cached_fit(model.value, cut), today)
-
-
-def _load(symbol: str | None, csv: Path | None) -> "Prices":
-    from belief.sources import load_prices
-
-    if symbol is None:
-        symbol = "NVDA" if csv is None else csv.stem
-    return load_prices(symbol, csv=csv)
+    day = None if as_of is None else _day(as_of)
+    return serve(Asked(symbol, csv, day, model.value, stale_ok, clock.now()))
 
 
 def _day(text: str) -> "np.datetime64":
     from belief.sessions import parse_day
 
     return parse_day(text)
-
-
-def _today() -> "np.datetime64":
-    import numpy as np
-
-    return np.datetime64(datetime.datetime.now(datetime.UTC).date(), "D")
 
 
 def _connect() -> "Endpoint":

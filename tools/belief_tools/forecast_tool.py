@@ -1,6 +1,5 @@
 """forecast_price: the function a language model calls before it says a price."""
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -12,11 +11,12 @@ import numpy as np
 from belief.errors import UsageError
 from belief.fitted_model import FittedModel
 from belief.forecast import Forecast
-from belief.models import MAX_HORIZON, belief, forecasts, target_session
+from belief.models import MAX_HORIZON, belief, forecast_id, forecasts, target_session
 from belief.posterior import Belief
 from belief.prices import Prices
-from belief.sessions import parse_day, session_after
+from belief.sessions import horizon_of, parse_day, session_after
 from belief.sources import bundled_symbol
+from belief.track_record import MODEL, Scored, TrackRecord, bundled_scores, choose
 
 NAME = "forecast_price"
 MAX_LEVELS = 8
@@ -26,6 +26,9 @@ LEAST_EVENT = 0.05  # scheduled events less likely before the target are not nam
 MERGED = 1.15  # regimes whose volatilities are closer than this are not told apart
 HIGHEST_LEVEL = 1e9
 LONGEST_DAY = 40  # characters that an error may repeat
+# A language model is not shown what it has no use for; a person is.
+NOT_SHOWN = ("model", "forecast_id")
+NOT_SHOWN_OF_RECORD = ("first", "last", "coverage_50")
 
 PARAMETERS: Mapping[str, Any] = {
     "type": "object",
@@ -78,9 +81,11 @@ class ForecastResult:
             may move the price by the target: the likeliest session, whether it is public, and the
             probability that the event falls before or on the target.
         later_events: how many more are expected by the target.
-        track_record: how good such forecasts were; None while nothing has been measured.
+        track_record: how good such forecasts were, as `TrackRecord.to_dict` has it; None where
+            none had its outcome by as_of, and for models that are not shipped.
         age_in_days: calendar days from as_of to today; None when as_of was asked for.
         source: where the prices come from.
+        model: which model made it, through which session it was fitted, and since when it serves.
         forecast_id: names this forecast.
         notes: what else has to be said.
     """
@@ -102,9 +107,10 @@ class ForecastResult:
     transition_matrix: list[list[float]]
     scheduled_events: list[dict[str, Any]]
     later_events: int
-    track_record: None
+    track_record: dict[str, Any] | None
     age_in_days: int | None
     source: str
+    model: str
     forecast_id: str
     notes: list[str]
 
@@ -113,8 +119,23 @@ class ForecastResult:
         return asdict(self)
 
     def to_json(self) -> str:
-        """What the language model is shown."""
-        return json.dumps(self.to_dict(), separators=(",", ":"))
+        """What the language model is shown: the fields in fewer words, those without use left out.
+
+        Regimes are {name: probability}, and an empty list is not mentioned.
+        """
+        fields = {
+            name: value
+            for name, value in self.to_dict().items()
+            if name not in NOT_SHOWN and value != []
+        }
+        fields["regimes"] = {entry["name"]: entry["probability"] for entry in self.regimes}
+        if self.track_record is not None:
+            fields["track_record"] = {
+                name: value
+                for name, value in self.track_record.items()
+                if name not in NOT_SHOWN_OF_RECORD
+            }
+        return json.dumps(fields, separators=(",", ":"))
 
 
 @dataclass(frozen=True)
@@ -141,11 +162,16 @@ class ForecastTool:
         prices: cut at the as-of session.
         fitted: a model trained through that session.
         today: the day on the clock, to tell the age of the prices; None when as_of was asked for.
+        ledger: the forecasts of the symbol that were given out, with their scores, or None; where
+            they are too few the bundled backtest speaks.
+        published_at: ISO day on which the model was put in service; None when it was fitted now.
     """
 
     prices: Prices
     fitted: FittedModel
     today: np.datetime64 | None
+    ledger: Scored | None = None
+    published_at: str | None = None
 
     @property
     def symbols(self) -> dict[str, tuple[str, ...]]:
@@ -184,6 +210,7 @@ class ForecastTool:
         """Answer a checked call; the same call gives the same bytes."""
         forecast, held = self.forecast(arguments.target), belief(self.fitted)
         events = self.scheduled_events(forecast.horizon)
+        record = self.track_record(forecast.horizon)
         return ForecastResult(
             summary=summary(self.prices.name, forecast),
             symbol=self.prices.symbol,
@@ -203,12 +230,24 @@ class ForecastTool:
             **_belief_fields(held),
             scheduled_events=events[:MOST_EVENTS],
             later_events=len(events[MOST_EVENTS:]),
-            track_record=None,
+            track_record=None if record is None else record.to_dict(),
             age_in_days=self.age_in_days,
             source=self.prices.source,
-            forecast_id=self._forecast_id(arguments.target),
+            model=self.model_in_words,
+            forecast_id=forecast_id(self.fitted, arguments.target),
             notes=self._notes(),
         )
+
+    def track_record(self, horizon: int) -> TrackRecord | None:
+        """How good such forecasts were, as known at as_of; None of a model that is not shipped.
+
+        Args:
+            horizon: sessions from as_of to the target.
+        """
+        if self.fitted.model != MODEL:
+            return None
+        backtest = bundled_scores(self.prices.symbol)
+        return choose(self.ledger, backtest, horizon, self.prices.as_of)
 
     def _check_symbol(self, symbol: object) -> None:
         known = self.prices.symbol
@@ -217,10 +256,6 @@ class ForecastTool:
         same = symbol.strip().upper() in (known, self.prices.name.upper())
         if not same and bundled_symbol(symbol) != known:
             raise UsageError(f"symbol is {shown(symbol)}; this tool knows only {known}")
-
-    def _forecast_id(self, target: np.datetime64) -> str:
-        text = f"{self.fitted.fingerprint} {target}"
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def _volatility_ratio(self) -> float:
         """How far apart the two most alike regimes are."""
@@ -250,6 +285,15 @@ class ForecastTool:
         ]
 
     @property
+    def model_in_words(self) -> str:
+        """Name the model and its age."""
+        fitted = self.fitted
+        behind = horizon_of(fitted.trained_through, fitted.known_through)
+        ago = "" if not behind else f", {behind} session{'s' if behind > 1 else ''} before"
+        served = "" if self.published_at is None else f", published {self.published_at}"
+        return f"{fitted.model} fitted through {fitted.trained_through}{ago}{served}"
+
+    @property
     def belief_notes(self) -> list[str]:
         """What has to be said of the model itself, whatever is asked."""
         notes = []
@@ -262,7 +306,7 @@ class ForecastTool:
         return notes
 
     def _notes(self) -> list[str]:
-        basis = f"prices in {self.prices.currency} of {self.prices.as_of}, before any later split"
+        basis = "prices before any later split"
         if not self.prices.splits_known:
             basis = "the CSV file lists no splits, so its prices are taken as they stand"
         notes = [basis]
@@ -318,7 +362,7 @@ def _belief_fields(held: Belief) -> dict[str, Any]:
             for regime in held.regimes
         ],
         "volatility": round(held.volatility, 4),
-        "transition_matrix": held.transition_matrix.round(4).tolist(),
+        "transition_matrix": held.transition_matrix.round(3).tolist(),
     }
 
 

@@ -32,6 +32,7 @@ from belief_tools.figures import (
     scopes_of_percentage,
     way_of,
 )
+from belief_tools.record_figures import judge_record
 from belief_tools.wording import (
     Finding,
     judge_form,
@@ -421,18 +422,20 @@ def check(text: str, result: Mapping[str, Any], *, question: str = "") -> tuple[
     if len(page.figures) > _MOST_FIGURES:
         return too_long
     belief = _believe(result, question)
+    forecast, of_record = judge_record(page, result.get("track_record"))
     return (
         *form,
-        *_judge_unread(page),
-        *_judge_prices(page, belief),
-        *_judge_percentages(page, belief),
-        *_judge_dates(page, belief),
-        *_judge_counts(page, belief),
+        *of_record,
+        *_judge_unread(forecast),
+        *_judge_prices(forecast, belief),
+        *_judge_percentages(forecast, belief),
+        *_judge_dates(forecast, belief),
+        *_judge_counts(forecast, belief),
         *judge_words(page),
         *judge_subject(page, result),
         *judge_times(page, result, question),
         *judge_moves_and_advice(page),
         *judge_outlook(page, result),
-        *judge_tense(page, result),
-        *_judge_completeness(page, belief, question),
+        *judge_tense(forecast, result),
+        *_judge_completeness(forecast, belief, question),
     )

@@ -37,8 +37,8 @@ def levels_in_words(result: ForecastResult) -> str:
     )
 
 
-def _sessions(count: int) -> str:
-    return f"{count} session" if count == 1 else f"{count} sessions"
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def _level(level: float) -> str:
@@ -57,14 +57,14 @@ def receipt(result: ForecastResult, consulted_by: str, model: str | None) -> tup
     regime = max(result.regimes, key=lambda entry: float(entry["probability"]))
     age = "" if result.age_in_days is None else f", {result.age_in_days} days old"
     half, wide = result.interval_50, result.interval_90
-    record = "not measured yet" if result.track_record is None else str(result.track_record)
     return (
         f"as of {result.as_of}, {result.source}{age}; last close {cents(result.last_close)}",
-        f"target {result.target}, {_sessions(result.horizon)} ahead: "
+        f"target {result.target}, {_counted(result.horizon, 'session')} ahead: "
         f"median {cents(result.median)}, "
         f"50 % {cents(half[0])} to {cents(half[1])}, 90 % {cents(wide[0])} to {cents(wide[1])}",
         f"regime {regime['name']} ({percent(regime['probability'])}), "
-        f"volatility {100 * result.volatility:.0f} % a year; track record: {record}",
+        f"volatility {100 * result.volatility:.0f} % a year",
+        *record_in_words(result.track_record),
         *[
             f"chance of a close above {_level(entry['level'])}: {percent(entry['probability'])}"
             for entry in result.prob_above
@@ -74,8 +74,39 @@ def receipt(result: ForecastResult, consulted_by: str, model: str | None) -> tup
             if result.scheduled_events
             else []
         ),
+        f"model {result.model}",
         f"{HOW[consulted_by]}; language model {model or 'none'}; forecast {result.forecast_id}",
         *result.notes,
+    )
+
+
+def record_in_words(record: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Say how good such forecasts were, and in how many windows that do not overlap.
+
+    Args:
+        record: of a `ForecastResult`.
+
+    Example:
+        >>> record = {"horizon": 21, "source": "backtest", "first": "2013-01-02"}
+        >>> record |= {"last": "2025-02-14", "coverage_90": 0.895, "origins": 3029}
+        >>> record |= {"windows": 145, "verdict": "no skill over a random walk or GARCH-t"}
+        >>> coverage, skill = record_in_words(record)
+        >>> coverage.partition(":")[2]
+        ' 90 % intervals held 89.5 % of 3,029 closes'
+        >>> print(skill)
+        backtest with 145 windows that do not overlap: no skill over a random walk or GARCH-t
+        >>> record_in_words(None)
+        ('track record: none',)
+    """
+    if record is None:
+        return ("track record: none",)
+    apart = "" if record["windows"] == 1 else " that do not overlap"
+    return (
+        f"track record {_counted(record['horizon'], 'session')} ahead, {record['first']} to "
+        f"{record['last']}: 90 % intervals held {100 * record['coverage_90']:.1f} % of "
+        f"{_counted(record['origins'], 'close')}",
+        f"{record['source']} with {_counted(record['windows'], 'window')}{apart}: "
+        f"{record['verdict']}",
     )
 
 

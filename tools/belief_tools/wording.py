@@ -33,7 +33,7 @@ _CERTAIN = re.compile(
 )
 _NOT_SAID = re.compile(
     r"\b(?:doubl(?:e|es|ed|ing)|tripl(?:e|es|ed|ing)|halv(?:e|es|ed|ing)|(?:highest|lowest|maximum"
-    r"|minimum|peak|record)[\s-](?:\w+\s){0,2}(?:price|value|close|level|high|low)s?)\b",
+    r"|minimum|peak|(?<!track )record)[\s-](?:\w+\s){0,2}(?:price|value|close|level|high|low)s?)\b",
     re.I,
 )
 _OUTLOOK = re.compile(

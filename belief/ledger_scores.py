@@ -1,0 +1,185 @@
+"""How the ledger's forecasts and answers came out, once their targets have passed.
+
+A forecast is scored with the functions of the backtest, from what the ledger holds of it. Closes
+are brought into the dollars of its origin, so a split on the way changes no score.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from sqlalchemy import Connection, insert, select
+
+from belief import store_schema as schema
+from belief.backtest_parts import COVERED, closes_at, score_columns
+from belief.ledger import Break, Recorded, entries, forecast_of
+from belief.prices import Prices
+from belief.track_record import Scored, scored_of
+
+TOLERANCE: Final = 1e-9  # by which a score may differ when it is computed again
+ANSWER_LEVEL: Final = 0.9  # of the interval a language model is asked for
+
+
+class Due(NamedTuple):
+    """An entry whose target has passed, and the close there in dollars of its origin."""
+
+    recorded: Recorded
+    close: float
+
+
+def score_due(
+    connection: Connection, symbol: str, prices: Prices, scored_at: str
+) -> tuple[list[Recorded], list[Recorded]]:
+    """Score the entries of a symbol whose targets have passed; each is scored once.
+
+    Args:
+        connection: of `Store.write`.
+        symbol: upper case.
+        prices: through the last session that is known.
+        scored_at: ISO 8601 moment, UTC.
+
+    Returns:
+        The entries that were scored now; and those whose target has passed without a close.
+    """
+    waiting = entries(connection, symbol=symbol, unscored_through=prices.as_of)
+    waiting = [each for each in waiting if _can_be_scored(each)]
+    due, closeless = _with_closes(waiting, prices)
+    for each, row in zip(due, score(due), strict=True):
+        place = {"symbol": symbol, "number": each.recorded.number, "scored_at": scored_at}
+        connection.execute(insert(schema.scores), {**row, **place})
+    return [each.recorded for each in due], closeless
+
+
+def score(due: Sequence[Due]) -> list[dict[str, Any]]:
+    """Score entries, in the names of the table of scores; a score that has no sense is None."""
+    forecasts = [each for each in due if each.recorded.entry.kind == "forecast"]
+    scored = dict(zip(map(id, forecasts), _score_forecasts(forecasts), strict=True))
+    return [scored[id(each)] if id(each) in scored else _score_answer(each) for each in due]
+
+
+def live_scores(connection: Connection, symbol: str) -> Scored | None:
+    """What was forecast of a symbol before it happened, with its scores, for a track record.
+
+    Args:
+        connection: of `Store.read`.
+        symbol: upper case.
+
+    Returns:
+        One row per model, horizon and origin: the forecast that was made first. None without any.
+    """
+    table, marks = schema.ledger, schema.scores
+    on = (marks.c.symbol == table.c.symbol) & (marks.c.number == table.c.number)
+    names = [field.name for field in dataclasses.fields(Scored)]
+    query = (
+        select(*(table.c[name] if name in table.c else marks.c[name] for name in names))
+        .join(marks, on)
+        .where(table.c.symbol == symbol, table.c.kind == "forecast", table.c.live)
+        .order_by(table.c.number)
+    )
+    first = {
+        (row.model, row.horizon, row.origin): row
+        for row in reversed(connection.execute(query).all())
+    }
+    if not first:
+        return None
+    columns = zip(names, zip(*first.values(), strict=True), strict=True)
+    return scored_of({name: np.array(values) for name, values in columns})
+
+
+def changed_scores(connection: Connection, symbol: str, prices: Prices | None) -> Sequence[Break]:
+    """Compute the scores of a symbol again, and name those that are not what was written.
+
+    Args:
+        connection: of `Store.read`.
+        symbol: upper case.
+        prices: those of the store.
+    """
+    scored = [each for each in entries(connection, symbol=symbol) if each.score is not None]
+    if prices is None:
+        return [Break(symbol, each.number, "it is scored without prices") for each in scored[:1]]
+    empty = [each for each in scored if not _can_be_scored(each)]
+    due, closeless = _with_closes([each for each in scored if _can_be_scored(each)], prices)
+    wrong = [
+        Break(symbol, each.recorded.number, f"its {name} is not what the prices give")
+        for each, row in zip(due, score(due), strict=True)
+        for name in [_first_difference(each.recorded.score or {}, row)]
+        if name is not None
+    ]
+    missing = [Break(symbol, each.number, "it is scored without a close") for each in closeless]
+    unfounded = [Break(symbol, each.number, "it is scored without figures") for each in empty]
+    return sorted([*wrong, *missing, *unfounded])
+
+
+def _first_difference(kept: Mapping[str, Any], found: Mapping[str, Any]) -> str | None:
+    for name, value in found.items():
+        if not _same(kept[name], value):
+            return name
+    return None
+
+
+def _same(was: Any, value: Any) -> bool:
+    if was is None or value is None:
+        return was is value
+    if not isinstance(was, int | float):  # words, written by another hand
+        return False
+    return abs(was - float(value)) <= TOLERANCE * max(1.0, abs(float(value)))
+
+
+def _can_be_scored(recorded: Recorded) -> bool:
+    """An answer needs figures of the language model's own."""
+    return recorded.entry.kind == "forecast" or bool(recorded.entry.body.get("prediction"))
+
+
+def _with_closes(waiting: Sequence[Recorded], prices: Prices) -> tuple[list[Due], list[Recorded]]:
+    due, closeless = [], []
+    for each in waiting:
+        origin, target = each.entry.origin, each.entry.target
+        close = float("nan")
+        if origin is not None and target is not None and origin in prices.session:
+            close = float(closes_at(prices, origin, np.array([target]))[0])
+        if np.isnan(close):
+            closeless.append(each)
+        else:
+            due.append(Due(each, close))
+    return due, closeless
+
+
+def _score_forecasts(due: Sequence[Due]) -> list[dict[str, Any]]:
+    if not due:
+        return []
+    forecasts = [forecast_of(each.recorded) for each in due]
+    last_close = np.array([forecast.last_close for forecast in forecasts])
+    close = np.array([each.close for each in due])
+    log_return = np.log(close / last_close)
+    quantiles = np.array([forecast.log_return_quantile for forecast in forecasts])
+    prob_up = np.array([forecast.prob_up for forecast in forecasts])
+    columns: dict[str, Any] = {
+        "close": close,
+        "log_return": log_return,
+        **score_columns(quantiles, log_return, last_close),
+        "brier": (prob_up - (close > last_close)) ** 2,
+    }
+    values = {name: column.tolist() for name, column in columns.items()}
+    return [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
+
+
+def _score_answer(due: Due) -> dict[str, Any]:
+    """Score a language model's own price, interval and probability."""
+    from scoringrules import interval_score
+
+    body, close = due.recorded.entry.body, due.close
+    own, last_close = body["prediction"], float(body["last_close"])
+    low, high = float(own["low"]), float(own["high"])
+    return {
+        "close": close,
+        "log_return": float(np.log(close / last_close)),
+        "log_score": None,
+        "crps": None,
+        "pit": None,
+        "absolute_error": abs(float(own["price"]) - close),
+        "interval_score": float(interval_score(close, low, high, alpha=1.0 - ANSWER_LEVEL)),
+        "brier": (float(own["prob_up"]) - (close > last_close)) ** 2,
+        **dict.fromkeys(COVERED),
+        "covered_90": low <= close <= high,
+    }

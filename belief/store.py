@@ -1,0 +1,482 @@
+"""The store: prices, published models, the ledger and its scores in one database.
+
+SQLite in the user's data directory by default, any other database by URL. Every change is one
+transaction: a process killed at any moment leaves what was there before it, or all of it.
+"""
+
+import contextlib
+import datetime
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Table,
+    bindparam,
+    create_engine,
+    delete,
+    event,
+    insert,
+    select,
+)
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from belief import store_schema as schema
+from belief.audit import Finding
+from belief.errors import PricesError, StoreError, UsageError
+from belief.events import Events
+from belief.fitted_model import FittedModel
+from belief.paths import cache_dir
+from belief.prices import COLUMNS, Prices, Split
+
+Days = npt.NDArray[np.datetime64]
+_Row = dict[str, Any]
+
+BUSY_SECONDS: Final = 30.0  # how long a writer waits for another
+
+
+@dataclass(frozen=True, eq=False)
+class Publication:
+    """A model in service, and since when.
+
+    Attributes:
+        fitted: the model, known through `session`.
+        session: the last session it knew when it was published.
+        prices_fingerprint: of the prices it was fitted to.
+        code_fingerprint: of the program that fitted it.
+        published_at: ISO 8601 moment, UTC.
+    """
+
+    fitted: FittedModel
+    session: np.datetime64
+    prices_fingerprint: str
+    code_fingerprint: str
+    published_at: str
+
+
+class Store:
+    """A database that is open, and of the version that this program writes."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Bring the database up to date; see `open_store`."""
+        self._engine = engine
+        self.name = _shown(engine.url)
+        try:
+            self._bring_up_to_date()
+        except StoreError:
+            self.close()
+            raise
+
+    def _bring_up_to_date(self) -> None:
+        with self.read() as connection:
+            current = schema.is_current(connection)
+        if not current:
+            with self.write() as connection:
+                schema.migrate(connection)
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Look at the store as it is at one moment.
+
+        Raises:
+            StoreError: the database fails.
+        """
+        with self._told(), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Change the store: all of what is done inside, or nothing.
+
+        Raises:
+            StoreError: the database fails, is full, or another writer does not let go of it.
+        """
+        with self._told(), self._engine.connect() as connection:
+            writing = connection.execution_options(writes=True)
+            with writing.begin():
+                yield writing
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except SQLAlchemyError as error:
+            reason = " ".join(str(getattr(error, "orig", None) or error).split())
+            raise StoreError(f"the store {self.name} failed: {reason}") from None
+
+    def lock_path(self, symbol: str) -> Path:
+        """The file that a process holds while it refits a symbol: beside an SQLite file."""
+        if self._engine.url.get_backend_name() == "sqlite":
+            return Path(f"{self._engine.url.database}.{symbol}.lock")
+        folder = cache_dir() / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{symbol}.lock"
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_store(where: str) -> Store:
+    """Open a store, make it where there is none, and bring an older one up to date.
+
+    Args:
+        where: the path of an SQLite file, or the URL of a database.
+
+    Returns:
+        `Store`; nothing is locked.
+
+    Raises:
+        StoreError: it cannot be opened, is no such store, or is of a later version.
+        UsageError: the URL makes no sense.
+    """
+    url = _url(where)
+    if url.get_backend_name() != "sqlite":
+        return Store(_engine(url))
+    try:
+        Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or error
+        raise StoreError(f"the folder of the store {where} cannot be made: {reason}") from None
+    return Store(_sqlite(url))
+
+
+def store_exists(where: str) -> bool:
+    """Say whether there is a store, without making one; a database by URL is taken to be there."""
+    url = _url(where)
+    if url.get_backend_name() != "sqlite":
+        return True
+    try:
+        return Path(url.database or "").exists()
+    except OSError:
+        return True  # nobody can say; opening it tells why
+
+
+def _url(where: str) -> URL:
+    if "://" not in where:
+        # unlike Path's own, this never raises
+        return URL.create("sqlite", database=os.path.abspath(os.path.expanduser(where)))
+    scheme = where.partition("://")[0]
+    try:
+        url = make_url(where)
+    except (ArgumentError, ValueError):
+        raise UsageError(
+            f"BELIEF_STORE begins with {scheme}:// and is no URL of a database; write a path, or "
+            f"postgresql+psycopg://USER@HOST/NAME"
+        ) from None
+    if "@" in (url.host or ""):
+        raise UsageError(
+            f"BELIEF_STORE begins with {scheme}:// and has two @; write that of a password as %40"
+        )
+    if url.get_backend_name() == "sqlite" and not _names_a_file(url):
+        raise UsageError(
+            f"BELIEF_STORE {_shown(url)} is not the URL of a file; write its path alone"
+        )
+    return url
+
+
+def _names_a_file(url: URL) -> bool:
+    """Whether an SQLite URL is a path alone: two slashes make its first folder a host."""
+    return url.database not in (None, "", ":memory:") and not (url.host or url.query)
+
+
+def _shown(url: URL) -> str:
+    """What may be printed of a URL: without its password, and what else its query may hold."""
+    return url.set(query={}).render_as_string(hide_password=True)
+
+
+def _engine(url: URL, **options: Any) -> Engine:
+    try:
+        return create_engine(url, **options)
+    except (SQLAlchemyError, ImportError) as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(f"BELIEF_STORE {_shown(url)} cannot be used: {reason}") from None
+
+
+def _sqlite(url: URL) -> Engine:
+    engine = _engine(url, connect_args={"timeout": BUSY_SECONDS})
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _: object) -> None:
+        connection.isolation_level = None  # transactions begin where we say so
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("writes")
+        # a writer that began as a reader could not wait for another
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def utc(moment: datetime.datetime) -> str:
+    """Write a moment down, to the second, UTC."""
+    return moment.astimezone(datetime.UTC).isoformat(timespec="seconds")
+
+
+def day(value: np.datetime64) -> datetime.date:
+    """A session as the database has it."""
+    found: datetime.date = value.astype("datetime64[D]").item()
+    return found
+
+
+# ---- prices ----
+
+
+def load_prices(connection: Connection, symbol: str) -> Prices | None:
+    """Read the prices of a symbol.
+
+    Args:
+        connection: of `Store.read` or `Store.write`.
+        symbol: upper case.
+
+    Returns:
+        Prices as traded, or None when the store has none.
+
+    Raises:
+        PricesError: what the store has is damaged.
+    """
+    try:
+        return _read_prices(connection, symbol)
+    except (PricesError, UsageError, ValueError, TypeError) as error:
+        raise PricesError(f"the prices of {symbol} in the store are damaged: {error}") from None
+
+
+def _read_prices(connection: Connection, symbol: str) -> Prices | None:
+    about = connection.execute(
+        select(schema.symbols).where(schema.symbols.c.symbol == symbol)
+    ).one_or_none()
+    table = schema.prices
+    rows = connection.execute(
+        select(table.c.session, *(table.c[name] for name in COLUMNS))
+        .where(table.c.symbol == symbol)
+        .order_by(table.c.session)
+    ).all()
+    if about is None or not rows:
+        return None
+    session, *columns = zip(*rows, strict=True)
+    return Prices(
+        symbol=about.symbol,
+        name=about.name,
+        currency=about.currency,
+        session=np.array(session, dtype="datetime64[D]"),
+        **{
+            name: np.array(values, dtype=np.float64)
+            for name, values in zip(COLUMNS, columns, strict=True)
+        },
+        splits=_splits(connection, symbol),
+        source=about.source,
+        splits_known=about.splits_known,
+        retrieved_at=about.retrieved_at,
+        events=Events(_days(connection, schema.events, symbol)),
+    )
+
+
+def _days(connection: Connection, table: Table, symbol: str) -> Days:
+    found = connection.scalars(
+        select(table.c.session).where(table.c.symbol == symbol).order_by(table.c.session)
+    )
+    return np.array(list(found), dtype="datetime64[D]")
+
+
+def _splits(connection: Connection, symbol: str) -> tuple[Split, ...]:
+    table = schema.splits
+    rows = connection.execute(
+        select(table.c.session, table.c.ratio)
+        .where(table.c.symbol == symbol)
+        .order_by(table.c.session)
+    )
+    return tuple(Split(np.datetime64(session, "D"), ratio) for session, ratio in rows)
+
+
+def save_prices(connection: Connection, prices: Prices) -> None:
+    """Keep prices in place of what the store has of the symbol; rows that are equal stay.
+
+    Args:
+        connection: of `Store.write`.
+        prices: as traded, the whole history.
+    """
+    kept = load_prices(connection, prices.symbol)
+    table = schema.symbols
+    about = {
+        "symbol": prices.symbol,
+        "name": prices.name,
+        "currency": prices.currency,
+        "source": prices.source,
+        "splits_known": prices.splits_known,
+        "retrieved_at": prices.retrieved_at,
+    }
+    if kept is None:
+        connection.execute(insert(table), about)
+    else:
+        connection.execute(table.update().where(table.c.symbol == prices.symbol), about)
+    for held, rows_of in (
+        (schema.prices, _price_rows),
+        (schema.splits, _split_rows),
+        (schema.events, _event_rows),
+    ):
+        before = [] if kept is None else rows_of(kept)
+        _replace(connection, held, prices.symbol, before, rows_of(prices))
+
+
+def _price_rows(prices: Prices) -> list[_Row]:
+    columns = [getattr(prices, name).tolist() for name in COLUMNS]
+    return [
+        {"session": session, **dict(zip(COLUMNS, values, strict=True))}
+        for session, *values in zip(prices.session.tolist(), *columns, strict=True)
+    ]
+
+
+def _split_rows(prices: Prices) -> list[_Row]:
+    return [{"session": day(split.session), "ratio": split.ratio} for split in prices.splits]
+
+
+def _event_rows(prices: Prices) -> list[_Row]:
+    return [{"session": day(session)} for session in prices.events.session]
+
+
+def _replace(
+    connection: Connection, table: Table, symbol: str, kept: list[_Row], rows: list[_Row]
+) -> None:
+    """Put rows of a symbol in place of those that are kept, and leave equal ones alone."""
+    old = {row["session"]: row for row in kept}
+    new = {row["session"]: row for row in rows}
+    stale = [{"stale": each} for each in old if old[each] != new.get(each)]
+    fresh = [{"symbol": symbol, **new[each]} for each in new if new[each] != old.get(each)]
+    if stale:
+        this = (table.c.symbol == symbol) & (table.c.session == bindparam("stale"))
+        connection.execute(delete(table).where(this), stale)
+    if fresh:
+        connection.execute(insert(table), fresh)
+
+
+def save_findings(
+    connection: Connection, symbol: str, found: Sequence[Finding], found_at: str
+) -> None:
+    """Write down what an audit found, unless an earlier one found just that.
+
+    Args:
+        connection: of `Store.write`.
+        symbol: upper case.
+        found: the findings.
+        found_at: ISO 8601 moment, UTC.
+    """
+    table = schema.findings
+    names = ("session", "rule", "value", "outcome", "action")
+    known = {
+        tuple(row)
+        for row in connection.execute(
+            select(*(table.c[name] for name in names)).where(table.c.symbol == symbol)
+        )
+    }
+    rows = [
+        (
+            None if each.session is None else day(each.session),
+            each.rule,
+            each.value,
+            each.outcome,
+            each.action,
+        )
+        for each in found
+    ]
+    for row in dict.fromkeys(rows):
+        if row not in known:
+            values = dict(zip(names, row, strict=True))
+            connection.execute(insert(table), {"symbol": symbol, "found_at": found_at, **values})
+
+
+# ---- models ----
+
+
+def publish(connection: Connection, publication: Publication) -> None:
+    """Put a model in service.
+
+    Args:
+        connection: of `Store.write`.
+        publication: the model; its symbol has prices in the store.
+    """
+    digest = publication.fitted.digest()
+    symbol = publication.fitted.symbol
+    models, body = schema.models, publication.fitted.to_json()
+    kept = connection.scalar(select(models.c.body).where(models.c.digest == digest))
+    if kept is None:
+        connection.execute(insert(models), {"digest": digest, "symbol": symbol, "body": body})
+    elif kept != body:  # it was damaged
+        connection.execute(models.update().where(models.c.digest == digest).values(body=body))
+    connection.execute(
+        insert(schema.publications),
+        {
+            "symbol": symbol,
+            "session": day(publication.session),
+            "model": digest,
+            "prices_fingerprint": publication.prices_fingerprint,
+            "code_fingerprint": publication.code_fingerprint,
+            "published_at": publication.published_at,
+        },
+    )
+
+
+def published(
+    connection: Connection, symbol: str, as_of: np.datetime64 | None = None
+) -> Publication | None:
+    """Find the model in service.
+
+    Args:
+        connection: of `Store.read` or `Store.write`.
+        symbol: upper case.
+        as_of: a session; only models that knew nothing later serve. None for the newest.
+
+    Returns:
+        The publication made last of those for the latest session, or None.
+
+    Raises:
+        StoreError: the model is damaged, or this program cannot read it.
+    """
+    table = schema.publications
+    query = (
+        select(table, schema.models.c.body)
+        .join(schema.models, schema.models.c.digest == table.c.model)
+        .where(table.c.symbol == symbol)
+        .order_by(table.c.session.desc(), table.c.number.desc())
+        .limit(1)
+    )
+    if as_of is not None:
+        query = query.where(table.c.session <= day(as_of))
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return None
+    return Publication(
+        fitted=_read_model(row.body, row.model, f"{symbol} published at {row.published_at}"),
+        session=np.datetime64(row.session, "D"),
+        prices_fingerprint=row.prices_fingerprint,
+        code_fingerprint=row.code_fingerprint,
+        published_at=row.published_at,
+    )
+
+
+def _read_model(body: str, digest: str, named: str) -> FittedModel:
+    if hashlib.sha256(body.encode()).hexdigest() != digest:
+        raise StoreError(f"the model of {named} is damaged: its digest differs; run belief refit")
+    try:
+        return FittedModel.from_json(body)
+    except (ValueError, KeyError, TypeError):
+        raise StoreError(
+            f"the model of {named} is one that this program cannot read; run belief refit"
+        ) from None

@@ -1,0 +1,300 @@
+"""The commands of the store: refit, score, ledger, data."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from belief.errors import PricesError, UsageError
+from belief_tools import clock
+from belief_tools.terminal import one_line, say
+
+if TYPE_CHECKING:
+    from belief.bars import Bars
+    from belief.refit import Fetch, Refit
+    from belief.store import Store
+
+EXIT_CODES = {"published": 0, "nothing new": 7, "refused": 8}
+BROKEN, INTERRUPTED = 1, 130
+SHOWN = 20  # entries of the ledger, unless more are asked for
+
+app = typer.Typer(rich_markup_mode=None)
+ledger = typer.Typer(
+    help="Every forecast and answer, in the order they were made.",
+    rich_markup_mode=None,
+    invoke_without_command=True,
+)
+data = typer.Typer(help="Prices and their audit.", rich_markup_mode=None, no_args_is_help=True)
+app.add_typer(ledger, name="ledger")
+app.add_typer(data, name="data")
+
+Named = Annotated[str, typer.Argument(help="Ticker symbol.")]
+OneOf = Annotated[str | None, typer.Option("--symbol", help="Ticker symbol.  [default: all]")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+PricesFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--prices",
+        help="CSV with Date, Open, High, Low, Close[, Volume][, Stock Splits] columns, "
+        "in place of Yahoo Finance.",
+    ),
+]
+Snapshot = Annotated[
+    bool, typer.Option("--snapshot", help="The bundled snapshot, in place of Yahoo Finance.")
+]
+
+
+@app.command()
+def refit(
+    symbol: Named = "NVDA",
+    prices: PricesFile = None,
+    snapshot: Snapshot = False,
+    anew: Annotated[
+        bool,
+        typer.Option("--anew", help="Fetch the whole history, in place of the prices kept."),
+    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Refit again after each close.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Bring in new sessions, check them, fit, and publish the model that now and ask will use.
+
+    Exit codes: 0 published, 7 nothing new, 8 refused, and the last good model stays in service, 4
+    no prices, 9 another refit of the symbol is running.
+    """
+    from belief_tools import watch as watching
+
+    name, fetch = _source(symbol, prices, snapshot)
+    if watch:
+        if prices is not None or snapshot or anew:
+            raise UsageError("--watch waits for new sessions at Yahoo; give it no other option")
+        try:
+            watching.watch(lambda: _refit(name, fetch, as_json, anew=False).as_of)
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED) from None
+    code = EXIT_CODES[_refit(name, fetch, as_json, anew=anew).status]
+    if code:
+        raise typer.Exit(code)
+
+
+def _refit(symbol: str, fetch: "Fetch", as_json: bool, *, anew: bool) -> "Refit":
+    """Refit once and print how it ended."""
+    from belief.refit import refit as refit_symbol
+    from belief_tools import refit_table as shown
+
+    with _store() as store:
+        done = refit_symbol(symbol, store, fetch, now=clock.now(), anew=anew, progress=say)
+    if as_json:
+        _print_json(shown.as_json(symbol, done))
+    else:
+        shown.print_refit(symbol, done)
+    return done
+
+
+@app.command()
+def score(symbol: OneOf = None, as_json: Json = False) -> None:
+    """Mark the forecasts and answers whose targets have passed; each is marked once."""
+    from belief import store as stored
+    from belief.ledger import entries
+    from belief.ledger_scores import score_due
+    from belief_tools import ledger_table as shown
+
+    told: dict[str, Any] = {}
+    with _store() as store:
+        for name in _symbols(store, symbol):
+            with store.write() as connection:
+                prices = stored.load_prices(connection, name)
+                if prices is None:
+                    continue
+                scored, closeless = score_due(connection, name, prices, stored.utc(clock.now()))
+            told[name] = {"scored": len(scored), "without_close": len(closeless)}
+            if not as_json:
+                shown.print_scores(name, scored, closeless)
+        with store.read() as connection:
+            all_of_them = entries(connection, symbol=_upper(symbol))
+    if as_json:
+        _print_json(told)
+    elif told:
+        shown.print_standing(all_of_them)
+    else:
+        print("nothing to score: no symbol has prices in the store; run belief refit")
+
+
+@ledger.callback()
+def show_ledger(
+    context: typer.Context,
+    symbol: OneOf = None,
+    last: Annotated[int, typer.Option(min=1, help="How many of the newest entries.")] = SHOWN,
+    as_json: Json = False,
+) -> None:
+    """Every forecast and answer, in the order they were made."""
+    if context.invoked_subcommand is not None:
+        return
+    from belief.ledger import entries
+    from belief_tools import ledger_table as shown
+
+    with _store() as store, store.read() as connection:
+        found = entries(connection, symbol=_upper(symbol), newest=last)
+    if as_json:
+        _print_json({"entries": [_plain(each) for each in found]})
+    else:
+        shown.print_entries(found)
+
+
+@ledger.command("show")
+def show_entry(
+    name: Annotated[str, typer.Argument(help="The entry's name, or its beginning.")],
+    as_json: Json = False,
+) -> None:
+    """Show one entry whole: question, tool call, result, answer, score."""
+    from belief.ledger import entry_named
+    from belief_tools import ledger_table as shown
+
+    with _store() as store, store.read() as connection:
+        found = entry_named(connection, name)
+        resting = [
+            entry_named(connection, call["result"]["forecast_id"])
+            for call in found.entry.body.get("tool_calls", [])
+            if "result" in call
+        ]
+    if as_json:
+        _print_json({**_plain(found), "forecasts": [_plain(each) for each in resting]})
+    else:
+        shown.show(found, resting)
+
+
+@ledger.command()
+def verify() -> None:
+    """Follow every chain of digests, and compute every score again; exit code 1 if one differs."""
+    from belief import store as stored
+    from belief.ledger import breaks
+    from belief.ledger_scores import changed_scores
+
+    with _store() as store:
+        symbols = _symbols(store, None)
+        with store.read() as connection:
+            found = list(breaks(connection))
+            broken = {each.symbol for each in found}
+            for name in symbols:
+                if name not in broken:
+                    prices = stored.load_prices(connection, name)
+                    found += changed_scores(connection, name, prices)
+    for each in found:
+        print(f"{each.symbol} entry {each.number}: {one_line(each.reason)}")
+    if found:
+        raise typer.Exit(BROKEN)
+    print(f"the ledger is whole: {', '.join(symbols) or 'it is empty'}")
+
+
+@ledger.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="File to write, .csv or .parquet.")],
+    symbol: OneOf = None,
+) -> None:
+    """Write the entries and their scores to a file, one row each."""
+    from belief.ledger import entries
+    from belief_tools import ledger_table as shown
+
+    shown.check_export(file)
+    with _store() as store, store.read() as connection:
+        found = entries(connection, symbol=_upper(symbol))
+    shown.export(found, file)
+    say(f"{len(found)} entries are in {one_line(str(file))}")
+
+
+@data.command()
+def check(
+    symbol: Named = "NVDA",
+    prices: PricesFile = None,
+    snapshot: Snapshot = False,
+    as_json: Json = False,
+) -> None:
+    """Fetch prices and say what is wrong with them; nothing is kept. Exit code 4 when unfit."""
+    from belief import store as stored
+    from belief.refit import first_day
+    from belief_tools import audit_table as shown
+    from belief_tools.serving import find_store
+
+    name, fetch = _source(symbol, prices, snapshot)
+    known = None
+    store = find_store()
+    if store is not None:
+        with store, store.read() as connection:
+            known = stored.load_prices(connection, name)
+    code = shown.run(fetch(first_day(known)), known, as_json=as_json)
+    if code:
+        raise typer.Exit(code)
+
+
+def _source(symbol: str, prices: Path | None, snapshot: bool) -> "tuple[str, Fetch]":
+    """The symbol as the store has it, and what gives its bars."""
+    from belief_tools.serving import upper_symbol
+
+    if prices is not None and snapshot:
+        raise UsageError("--prices and --snapshot are two sources; give one")
+    name = upper_symbol(symbol)
+    if prices is not None:
+        from belief.sources import bars_from_csv
+
+        return name, lambda _: bars_from_csv(prices, symbol=name)
+    if snapshot:
+        return name, lambda _: _snapshot_bars(name)
+    from belief import yahoo
+
+    return name, lambda first: yahoo.fetch(name, first=first, now=clock.now())
+
+
+def _snapshot_bars(symbol: str) -> "Bars":
+    from belief.bars import bars_of
+    from belief.sources import bundled_symbol, load_prices
+
+    if bundled_symbol(symbol) is None:
+        raise PricesError(f"there is no bundled snapshot of {symbol}; leave --snapshot out")
+    return bars_of(load_prices(symbol))
+
+
+@contextmanager
+def _store() -> "Iterator[Store]":
+    from belief.paths import store_location
+    from belief.store import open_store
+
+    with open_store(store_location()) as store:
+        yield store
+
+
+def _symbols(store: "Store", symbol: str | None) -> list[str]:
+    """The symbols with a chain, or the one that is asked for."""
+    from belief.ledger import symbols
+
+    named = _upper(symbol)
+    if named is not None:
+        return [named]
+    with store.read() as connection:
+        return symbols(connection)
+
+
+def _upper(symbol: str | None) -> str | None:
+    from belief_tools.serving import upper_symbol
+
+    return None if symbol is None else upper_symbol(symbol)
+
+
+def _plain(recorded: Any) -> dict[str, Any]:
+    entry = recorded.entry
+    days = ("origin", "target")
+    return {
+        "symbol": recorded.symbol,
+        "number": recorded.number,
+        **{name: value for name, value in vars(entry).items() if name not in days},
+        **{
+            name: None if getattr(entry, name) is None else str(getattr(entry, name))
+            for name in days
+        },
+        "score": None if recorded.score is None else dict(recorded.score),
+    }
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    print(json.dumps(value, indent=2), flush=True)

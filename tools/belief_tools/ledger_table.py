@@ -1,0 +1,245 @@
+"""The ledger in a terminal and in files: its entries, one of them whole, and how all came out."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from belief.errors import BeliefError, UsageError
+from belief.ledger import Recorded, forecast_of
+from belief_tools.forecast_tool import cents
+from belief_tools.terminal import one_line
+
+if TYPE_CHECKING:
+    import pyarrow
+
+SHOWN_QUANTILES: Final = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
+FORMATS: Final = (".csv", ".parquet")
+LONGEST_QUESTION: Final = 60
+
+
+def print_entries(recorded: Sequence[Recorded]) -> None:
+    """Print entries, one a line."""
+    if not recorded:
+        print("the ledger is empty; belief refit, ask and now write to it")
+        return
+    print("made at (UTC)        name          kind      symbol  target      said")
+    for each in recorded:
+        entry = each.entry
+        target = "" if entry.target is None else str(entry.target)
+        print(
+            f"{entry.made_at[:19]}  {entry.name:<12}  {entry.kind:<8}  {each.symbol:<6}  "
+            f"{target:<10}  {_said(each)}"
+        )
+
+
+def _said(recorded: Recorded) -> str:
+    entry = recorded.entry
+    if entry.kind == "answer":
+        return one_line(str(entry.body["question"]), longest=LONGEST_QUESTION)
+    forecast = forecast_of(recorded)
+    low, high = forecast.interval(0.9)
+    came = "" if recorded.score is None else f"; came {cents(recorded.score['close'])}"
+    words = f"{cents(forecast.median)} ({cents(low)} to {cents(high)})"
+    return f"{entry.model}: {words}{came}{'' if entry.live else ' [hindsight]'}"
+
+
+def show(recorded: Recorded, forecasts: Sequence[Recorded]) -> None:
+    """Print an entry whole: question, tool call, result, answer, score.
+
+    Args:
+        recorded: the entry.
+        forecasts: those an answer rests on.
+    """
+    entry = recorded.entry
+    when = "" if entry.live else ", in hindsight"
+    print(
+        f"{entry.kind} {entry.name} of {recorded.symbol}, number {recorded.number}, "
+        f"made at {entry.made_at}{when}"
+    )
+    if entry.kind == "answer":
+        _print_answer(entry.body)
+    else:
+        _print_forecast(recorded)
+    for line in _score_lines(recorded):
+        print(line)
+    for each in forecasts:
+        print()
+        show(each, [])
+
+
+def _print_answer(body: Any) -> None:
+    print(f"question     {one_line(str(body['question']))}")
+    for call in body["tool_calls"]:
+        outcome = call.get("error") or call["result"]["summary"]
+        arguments = (
+            ", ".join(f"{name}={value}" for name, value in call["arguments"].items())
+            if isinstance(call.get("arguments"), dict)
+            else str(call.get("arguments"))
+        )
+        print(f"tool call    {call['name']}({one_line(arguments)}), by {call['by']}")
+        print(f"result       {one_line(str(outcome))}")
+    print(f"answer       {one_line(str(body['text']))}")
+    rejected = body["checks"]["rejected"]
+    if rejected:
+        print(f"rejected     {one_line(str(rejected))}")
+    if body["prediction"]:
+        own = body["prediction"]
+        print(
+            f"its own view {cents(own['price'])}, {cents(own['low'])} to {cents(own['high'])}, "
+            f"up with {own['prob_up']:.0%} ({body['model']})"
+        )
+
+
+def _print_forecast(recorded: Recorded) -> None:
+    entry, forecast = recorded.entry, forecast_of(recorded)
+    half, wide = forecast.interval(0.5), forecast.interval(0.9)
+    print(f"model        {entry.model}, fit {str(entry.body['fingerprint'])[:12]}")
+    print(f"from         {entry.origin}, last close {cents(forecast.last_close)}")
+    print(f"to           {entry.target}, {entry.horizon} sessions ahead")
+    print(
+        f"forecast     median {cents(forecast.median)}, 50 % {cents(half[0])} to "
+        f"{cents(half[1])}, 90 % {cents(wide[0])} to {cents(wide[1])}, "
+        f"up with {forecast.prob_up:.0%}"
+    )
+    weights = entry.body["memory_weights"]
+    if weights:
+        print(f"memories     {', '.join(f'{weight:.0%}' for weight in weights)}")
+
+
+def _score_lines(recorded: Recorded) -> Iterator[str]:
+    score = recorded.score
+    if score is None:
+        if recorded.entry.target is not None:
+            yield f"score        none yet: {recorded.entry.target} has not been scored"
+        return
+    inside = "inside" if score["covered_90"] else "outside"
+    yield f"came         {cents(score['close'])}, {inside} the 90 % interval"
+    named = ("log_score", "crps", "pit", "absolute_error", "interval_score", "brier")
+    figures = [f"{name} {score[name]:.4g}" for name in named if score[name] is not None]
+    yield f"score        {', '.join(figures)}"
+
+
+def print_scores(symbol: str, scored: Sequence[Recorded], closeless: Sequence[Recorded]) -> None:
+    """Print what was scored now, and what could not be."""
+    print(f"{symbol}: {len(scored)} scored")
+    for each in closeless:
+        print(f"  {each.entry.name}: there is no close on {each.entry.target}")
+
+
+def print_standing(recorded: Sequence[Recorded]) -> None:
+    """Print how the live entries came out, by model and horizon; answers beside forecasts."""
+    live = [each for each in recorded if each.score is not None and each.entry.live]
+    if not live:
+        print("no live forecast has been scored yet")
+        return
+    print(
+        f"\n{'said by':<24}{'sessions':>9}{'scored':>8}{'log score':>11}{'|error| $':>11}"
+        f"{'in 90 %':>9}"
+    )
+    for (who, horizon), group in groupby(sorted(live, key=_place), key=_place):
+        rows = [each.score or {} for each in group]
+        print(
+            f"{one_line(who, longest=23):<24}{horizon:>9}{len(rows):>8}"
+            f"{_mean(rows, 'log_score'):>11}{_mean(rows, 'absolute_error', 2):>11}"
+            f"{_share(rows):>9}"
+        )
+
+
+def _place(recorded: Recorded) -> tuple[str, int]:
+    return str(recorded.entry.model), int(recorded.entry.horizon or 0)
+
+
+def _mean(rows: Sequence[Any], name: str, decimals: int = 4) -> str:
+    values = [row[name] for row in rows if row[name] is not None]
+    return f"{np.mean(values):.{decimals}f}" if values else "-"
+
+
+def _share(rows: Sequence[Any]) -> str:
+    return f"{np.mean([bool(row['covered_90']) for row in rows]):.1%}"
+
+
+def check_export(path: Path) -> None:
+    """Refuse a file whose format is not known, before anything is read.
+
+    Raises:
+        UsageError: the name ends in neither .csv nor .parquet.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise UsageError(
+            f"{path.name} is no file to export to; end its name in {' or '.join(FORMATS)}"
+        )
+
+
+def export(recorded: Sequence[Recorded], path: Path) -> None:
+    """Write entries to a CSV or Parquet file, one row each; the whole forecast stays in the ledger.
+
+    Raises:
+        BeliefError: the file cannot be written.
+    """
+    from pyarrow import csv, parquet
+
+    table = _table(recorded)
+    try:
+        if path.suffix.lower() == ".csv":
+            csv.write_csv(table, path)
+        else:
+            parquet.write_table(table, path)
+    except OSError as error:
+        raise BeliefError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def _table(recorded: Sequence[Recorded]) -> "pyarrow.Table":
+    import pyarrow
+
+    fields = _schema()
+    rows = [_flat(each) for each in recorded]
+    return pyarrow.Table.from_pylist(rows, schema=fields)
+
+
+def _schema() -> "pyarrow.Schema":
+    import pyarrow
+
+    text, day, number = pyarrow.string(), pyarrow.date32(), pyarrow.float64()
+    return pyarrow.schema(
+        [
+            ("symbol", text), ("number", pyarrow.int64()), ("kind", text), ("name", text),
+            ("made_at", text), ("live", pyarrow.bool_()), ("model", text),
+            ("origin", day), ("target", day), ("horizon", pyarrow.int32()),
+            ("last_close", number),
+            *((name, number) for name in SHOWN_QUANTILES),
+            ("prob_up", number), ("question", text), ("text", text), ("own_price", number),
+            ("close", number), ("log_return", number), ("log_score", number), ("crps", number),
+            ("pit", number), ("absolute_error", number), ("interval_score", number),
+            ("brier", number),
+            *((f"covered_{level}", pyarrow.bool_()) for level in (50, 80, 90, 95)),
+        ]
+    )  # fmt: skip
+
+
+def _flat(recorded: Recorded) -> dict[str, Any]:
+    entry = recorded.entry
+    row: dict[str, Any] = {
+        "symbol": recorded.symbol,
+        "number": recorded.number,
+        "kind": entry.kind,
+        "name": entry.name,
+        "made_at": entry.made_at,
+        "live": entry.live,
+        "model": entry.model,
+        "origin": None if entry.origin is None else entry.origin.item(),
+        "target": None if entry.target is None else entry.target.item(),
+        "horizon": entry.horizon,
+        "last_close": entry.body.get("last_close"),
+    }
+    if entry.kind == "forecast":
+        forecast = forecast_of(recorded)
+        row |= {name: forecast.quantile(share) for name, share in SHOWN_QUANTILES.items()}
+        row["prob_up"] = forecast.prob_up
+    else:
+        own = entry.body["prediction"] or {}
+        row |= {"question": entry.body["question"], "text": entry.body["text"]}
+        row |= {"own_price": own.get("price"), "prob_up": own.get("prob_up")}
+    return {**row, **(recorded.score or {})}

@@ -13,7 +13,6 @@ process opens the store and looks at everything in it.
 import argparse
 import collections
 import multiprocessing
-import os
 import resource
 import signal
 import sys
@@ -40,12 +39,16 @@ KINDS = ("any moment", "inside a transaction", "full disk")
 SESSIONS = 300
 PER_SESSION = 10  # publications for one more session
 HORIZONS = (1, 5, 21)
-HEAVY = 60_000  # numbers in a model that does not fit into the cache
+HEAVY = 20_000  # numbers in a model that does not fit into the cache
 SMALL_CACHE = 8  # pages
+STAGES = ("prices", "model", "ledger", "commit")
+SHORT = 0.02  # seconds, on average, from a stage to the kill
 LONGEST_LIFE = 0.25  # seconds after a worker's start
-SPARE = 200_000  # bytes by which files may grow until the disk is full
+SPARE = 100_000  # bytes beyond the database at which a file is as large as it may be
 SPARE_PAGES = 40
+ROUND = 20  # kills of one store, for a large one takes long to look at
 PATIENCE = 60.0  # seconds after which a worker hangs
+FULL = ("database or disk is full", "disk I/O error")  # what may be said of a full disk
 
 
 class Told(NamedTuple):
@@ -140,8 +143,8 @@ def work(where, kind, limit, line):
         with store.read() as connection:
             number = number_of(published(connection, SYMBOL)) + 1
         if limit == "file size":  # a process may not write beyond it, as if the disk ended there
-            largest = max(path.stat().st_size for path in Path(where).parent.iterdir())
-            resource.setrlimit(resource.RLIMIT_FSIZE, (largest + SPARE, resource.RLIM_INFINITY))
+            most = Path(where).stat().st_size + SPARE
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
         tell("ready", number)
         while True:
             tell("begun", number)
@@ -208,7 +211,8 @@ def inspected(connection):
     if prices is None:
         known = number == -1
     else:
-        known = prices.fingerprint() in {prices_of(k).fingerprint() for k in (number, number + 1)}
+        either = range(max(number, 0), number + 2)
+        known = prices.fingerprint() in {prices_of(k).fingerprint() for k in either}
     if not known:
         faults.append(f"the prices are neither those of publication {number} nor the next ones")
     return Seen(number, faults)
@@ -261,17 +265,19 @@ def killed(context, where, kind, limit, generator):
         if kind == KINDS[0]:
             told += listened(line, generator.uniform(0.0, LONGEST_LIFE))
         else:
-            stage = str(generator.choice(["prices", "model", "ledger", "commit"]))
-            wanted = "failed" if kind == KINDS[2] and generator.random() < 0.8 else stage
-            told += listened_for(line, wanted, int(generator.integers(1, 4)))
-            told += listened(line, generator.exponential(0.01))
+            stage = str(generator.choice(STAGES)) if kind == KINDS[1] else "failed"
+            told += listened_for(line, stage, int(generator.integers(1, 4)))
+            told += listened(line, generator.exponential(SHORT))
     finally:
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         process.join()
     while (last := heard(line, 0.0)) is not None:
         told.append(last)
     line.close()
-    return [each for each in told if each is not None]
+    told = [each for each in told if each is not None]
+    if process.exitcode != -signal.SIGKILL:
+        told.append(Told("failed", -1, f"the worker ended by itself, with {process.exitcode}"))
+    return told
 
 
 def listened(line, seconds):
@@ -283,21 +289,20 @@ def listened(line, seconds):
 
 
 def listened_for(line, stage, times):
-    """Everything that is told until a stage was reached so many times."""
-    told = []
-    while sum(each.stage == stage for each in told) < times:
-        each = heard(line, PATIENCE)
-        if each is None:
-            break
+    """Everything that is told until a stage was reached so many times, or for `PATIENCE`."""
+    told, until = [], PATIENCE + time.monotonic()
+    while times and (each := heard(line, until - time.monotonic())) is not None:
         told.append(each)
+        times -= each.stage == stage
     return told
 
 
-def judged(told, seen, before):
+def judged(told, kind, seen, before):
     """What is wrong after a kill.
 
     Args:
         told: by the worker.
+        kind: of the worker.
         seen: by the fresh process.
         before: number of the publication in service before the worker.
     """
@@ -308,14 +313,15 @@ def judged(told, seen, before):
         faults.append(f"publication {seen.number} serves; {done} was done, {begun} was begun")
     if not told:
         faults.append("the worker never began")
-    for each in told:
-        if each.stage == "failed" and not ("full" in each.text or "disk I/O error" in each.text):
-            faults.append(f"a full disk was called {each.text!r}")
+    refused = {each.text for each in told if each.stage == "failed"}
+    faults += [f"refused with {text!r}" for text in refused if not text.endswith(FULL)]
+    if kind == KINDS[2] and not refused:
+        faults.append("the disk was never full")
     return faults
 
 
 def run(kills, folder, seed=0):
-    """Kill so many workers of one store, look after each, and count.
+    """Kill so many workers, look after each, and count.
 
     Returns:
         How often what happened, and every fault.
@@ -323,9 +329,11 @@ def run(kills, folder, seed=0):
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["belief.refit", "killed_publications"])
     generator = np.random.default_rng(seed)
-    where = str(Path(folder) / "belief.db")
     counts, faults, serving = collections.Counter(), [], -1
     for kill in range(kills):
+        where = str(Path(folder) / f"{kill // ROUND}.db")
+        if kill % ROUND == 0:
+            serving = -1
         kind = KINDS[kill % len(KINDS)]
         limit = ("pages", "file size")[kill % 2] if kind == KINDS[2] else ""
         told = killed(context, where, kind, limit, generator)
@@ -333,7 +341,9 @@ def run(kills, folder, seed=0):
         seen = heard(line, PATIENCE) or Seen(-1, ["the store cannot be looked at"])
         process.join()
         line.close()
-        faults += [f"kill {kill + 1}, {kind}: {fault}" for fault in judged(told, seen, serving)]
+        faults += [
+            f"kill {kill + 1}, {kind}: {fault}" for fault in judged(told, kind, seen, serving)
+        ]
         counts.update(happened(told, kind, seen))
         serving = seen.number
     return counts, faults

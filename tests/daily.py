@@ -4,11 +4,14 @@ import contextlib
 import dataclasses
 import datetime
 import io
+import json
 import sys
+from collections.abc import Callable
 from typing import NamedTuple
 from unittest import mock
 
 import numpy as np
+from chat_server import Answer, Request, structured, text, tool_call
 
 from belief.bars import Bars, bars_of
 from belief.prices import COLUMNS, Prices
@@ -87,3 +90,18 @@ def assert_one_line_error(finished: Finished, code: int, *words: str) -> None:
     assert "Traceback" not in finished.err
     for word in words:
         assert word in lines[0]
+
+
+def repeating(target: str, close: float) -> Callable[[Request], Answer]:
+    """A language model that repeats the tool's summary, and whose own view is the last close."""
+    own = {"price": close, "low": 0.8 * close, "high": 1.2 * close, "prob_up": 0.5}
+
+    def answer(request: Request) -> Answer:
+        if request.forced_tool is not None:
+            called = {"symbol": "NVDA", "target_date": target, "price_levels": None}
+            return tool_call(request.forced_tool, called)
+        if request.schema_name is not None:
+            return structured({**own, "reasons": "as today"})
+        return text(str(json.loads(request.tool_results[-1])["summary"]) + ".")
+
+    return answer

@@ -1,17 +1,19 @@
 """Small prices, models and forecasts for the tests of the store and the ledger."""
 
+import dataclasses
 import sqlite3
 from contextlib import closing
 
 import numpy as np
 
-from belief.events import NO_EVENTS
+from belief.events import NO_EVENTS, Events
 from belief.fitted_model import FittedModel
 from belief.forecast import NORMAL_SCORES, Forecast
 from belief.ledger import Entry, forecast_entry
-from belief.prices import Prices
+from belief.prices import COLUMNS, Prices, Split
 from belief.sessions import session_after, sessions_between
-from belief.store import Publication, open_store
+from belief.store import Publication, open_store, publish, published, save_prices
+from belief.store import load_prices as load_stored
 
 MADE_AT = "2023-01-02T10:00:00+00:00"
 
@@ -115,3 +117,50 @@ def tamper(folder, *statements):
         for statement in statements:
             connection.execute(statement)
         connection.commit()
+
+
+def one_line(error):
+    text = str(error.value)
+    assert "\n" not in text and "Traceback" not in text
+    return text
+
+
+def keep(store, prices):
+    with store.write() as connection:
+        save_prices(connection, prices)
+
+
+def kept(store, symbol="XYZ"):
+    with store.read() as connection:
+        return load_stored(connection, symbol)
+
+
+def assert_same(found, wanted):
+    for field in dataclasses.fields(wanted):
+        was, now = getattr(wanted, field.name), getattr(found, field.name)
+        if field.name in COLUMNS or field.name == "session":
+            assert (was.dtype, was.tobytes()) == (now.dtype, now.tobytes()), field.name
+        elif field.name == "events":
+            assert was.as_text() == now.as_text()
+        else:
+            assert was == now, field.name
+    assert found.fingerprint() == wanted.fingerprint()
+
+
+def eventful():
+    """Prices with two splits, and events of which one is still to come."""
+    plain = made(80)
+    splits = (Split(plain.session[20], 1.5), Split(plain.session[50], 1 / 3))
+    ahead = np.array([plain.session[10], plain.session[70], day("2023-11-21")])
+    return made(80, splits=splits, events=Events(ahead))
+
+
+def put_in_service(store, *publications):
+    with store.write() as connection:
+        for each in publications:
+            publish(connection, each)
+
+
+def serving(store, as_of=None):
+    with store.read() as connection:
+        return published(connection, "XYZ", as_of)

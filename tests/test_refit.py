@@ -1,26 +1,25 @@
 import dataclasses
 import datetime
 import os
-import signal
 import subprocess
 import sys
 import textwrap
+from unittest import mock
 
 import numpy as np
 import pytest
 from daily import bars_until, changed, evening, short_history, stale_repeat
-from filelock import FileLock
 from yahoo_server import YahooServer
 
 from belief import refit as refitting_module
 from belief import refit_gate, yahoo
 from belief import store as stored
-from belief.errors import FitError, PricesError, RefitRunning, SourceUnavailable, StoreError
+from belief.errors import FitError, PricesError, SourceUnavailable, StoreError
 from belief.events import Events, bundled_events
 from belief.grid_belief import with_weights_of
 from belief.ledger import breaks, entries, forecast_of
 from belief.models import carry, fit, forecasts
-from belief.refit import HORIZONS, first_day, refit, refitting, weigh_memories
+from belief.refit import HORIZONS, first_day, refit, weigh_memories
 from belief.sessions import session_after
 from belief.store import open_store
 
@@ -399,28 +398,37 @@ def test_a_revision_stays_a_reason_when_the_refit_that_took_it_was_cut_short(
     store, history, no_jump, monkeypatch
 ):
     revised = changed(history, FIRST, close=0.995 * history.close[history.session == day(FIRST)][0])
-
-    def interrupted(*_, **__):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(refitting_module, "check_model", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            refit_on(store, revised, SECOND)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(refitting_module, "check_model", mock.Mock(side_effect=KeyboardInterrupt))
+        refit_on(store, revised, SECOND)
     done = refit_on(store, revised, SECOND)
     assert done.audit.findings == ()
     assert done.status == "published"
     assert f"what was known at {FIRST} has been corrected" in done.checks[2].reason
 
 
-def test_many_new_sessions_are_a_reason(store, no_jump):
-    later = short_history("2024-09-06")
-    assert refit_on(store, later, "2024-09-06").status == "published"  # 64 of them
+@pytest.mark.parametrize("day, status", [("2024-09-05", "refused"), ("2024-09-06", "published")])
+def test_more_than_63_new_sessions_are_a_reason(store, no_jump, day, status):
+    assert refit_on(store, short_history("2024-09-06"), day).status == status
 
 
-def test_some_new_sessions_are_no_reason(store, no_jump):
-    later = short_history("2024-09-06")
-    assert refit_on(store, later, "2024-09-05").status == "refused"  # 63 of them
+def test_a_row_that_was_kept_wrong_is_mended_by_fetching_anew(store, history, no_jump):
+    right = changed(history, FIRST, low=1000.0, close=1050.0)
+    before = said(store)
+    done = refit_on(store, right, SECOND)
+    assert done.status == "refused" and "revised" in done.reasons[0]
+    asked = []
+    done = refit_on(
+        store,
+        right,
+        SECOND,
+        anew=True,
+        fetch=lambda first: asked.append(first) or bars_until(right, SECOND),
+    )
+    assert (asked, done.status) == ([None], "published")
+    assert f"what was known at {FIRST} has been corrected" in done.checks[2].reason
+    assert kept_prices(store).close[-2] == 1050.0
+    assert said(store)[0][:18] == before[0]  # what was said stays said
 
 
 # What goes wrong
@@ -428,10 +436,7 @@ def test_some_new_sessions_are_no_reason(store, no_jump):
 
 def test_a_source_that_fails_leaves_everything_as_it_was(store, history):
     before = said(store)
-
-    def fail(first):
-        raise SourceUnavailable("Yahoo Finance cannot be reached")
-
+    fail = mock.Mock(side_effect=SourceUnavailable("Yahoo Finance cannot be reached"))
     with pytest.raises(PricesError, match="cannot be reached"):
         refit_on(store, history, SECOND, fetch=fail)
     assert said(store) == before
@@ -440,10 +445,7 @@ def test_a_source_that_fails_leaves_everything_as_it_was(store, history):
 
 def test_a_ledger_that_fails_takes_the_publication_with_it(store, history, monkeypatch):
     before = said(store)
-
-    def full(*_):
-        raise StoreError("the disk is full")
-
+    full = mock.Mock(side_effect=StoreError("the disk is full"))
     with monkeypatch.context() as patched:
         patched.setattr(refitting_module, "append", full)
         with pytest.raises(StoreError, match="full"):
@@ -482,47 +484,10 @@ def test_a_process_that_dies_while_publishing_leaves_the_last_good_model(store, 
     assert refit_on(store, history, SECOND).status == "published"
 
 
-# One at a time
-
-
-HOLDING = """
-    import sys, time
-    from belief.refit import refitting
-    from belief.store import open_store
-
-    with open_store(sys.argv[1]) as store, refitting("NVDA", store):
-        print("held", flush=True)
-        time.sleep(60)
-"""
-
-
-def test_another_process_is_told_apart_and_one_that_is_killed_lets_go(store, history, tmp_path):
-    asked = []
-    holder = subprocess.Popen(
-        [*script(HOLDING), str(tmp_path / "belief.db")], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert holder.stdout.readline() == "held\n"
-        with pytest.raises(RefitRunning, match="NVDA is being refitted by another process"):
-            refit_on(store, history, SECOND, fetch=asked.append)
-        assert not asked  # the second one does not even fetch
-        with refitting("AMD", store):
-            pass
-    finally:
-        holder.send_signal(signal.SIGKILL)
-        holder.wait(10)
-        holder.stdout.close()
-    assert refit_on(store, history, SECOND).status == "published"
-
-
-def test_a_lock_that_cannot_be_made_is_no_running_refit(store, tmp_path):
-    (tmp_path / "belief.db.NVDA.lock").mkdir()
-    with pytest.raises(StoreError, match="cannot hold NVDA"), refitting("NVDA", store):
-        pass
-
-
-def test_the_lock_is_let_go_whatever_happens(store):
-    with pytest.raises(ValueError), refitting("NVDA", store):
-        raise ValueError
-    with FileLock(store.lock_path("NVDA"), timeout=0):
-        pass
+def test_a_model_that_is_damaged_is_replaced(store, history):
+    with store.write() as connection:
+        connection.exec_driver_sql("UPDATE models SET body = replace(body, '1', '2')")
+    done = refit_on(store, history, SECOND)
+    assert done.status == "published"
+    assert done.change.before is None
+    assert published(store).session == day(SECOND)

@@ -133,6 +133,18 @@ def test_a_model_that_knew_more_than_the_day_asked_for_does_not_answer(store, fi
     )
 
 
+def test_of_several_publications_the_last_that_knew_no_more_answers(store, history, fitted_now):
+    before = published(store).fitted.to_json()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(refitting_module, "HORIZONS", (1,))
+        refit("NVDA", store, lambda _: bars_until(history, "2024-06-07"), now=evening("2024-06-07"))
+    assert published(store).fitted.to_json() != before
+    assert serve(asked(as_of=day(DAY))).fitted.to_json() == before
+    assert serve(asked(as_of=day("2024-06-06"))).fitted.trained_through == day(DAY)
+    assert serve(asked(now=evening("2024-06-07"))).published_at == "2024-06-07"
+    assert not fitted_now
+
+
 def test_other_models_are_fitted_to_the_prices_of_the_store(store, fitted_now):
     tool = serve(asked(model="few_state"))
     assert fitted_now == [("few_state", day(DAY))]

@@ -17,13 +17,11 @@ def print_refit(symbol: str, done: Refit) -> None:
     for finding in done.audit.findings:
         if finding.outcome != "noted":
             where = "" if finding.session is None else f" at {finding.session}"
-            print(
-                one_line(
-                    f"  {finding.outcome}: {finding.rule}{where}: {finding.value}; {finding.action}"
-                )
-            )
+            found = f"{finding.outcome}: {finding.rule}{where}: {finding.value}; {finding.action}"
+            print(f"  {one_line(found)}")
     for check in done.checks:
-        print(one_line(f"  {'passed' if check.passed else 'FAILED'} {check.name}: {check.reason}"))
+        met = f"{'passed' if check.passed else 'FAILED'} {check.name}: {check.reason}"
+        print(f"  {one_line(met)}")
     if done.change is not None:
         for line in change_in_words(done.change):
             print(f"  {line}")

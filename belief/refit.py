@@ -31,7 +31,7 @@ from belief.sessions import session_after
 from belief.store import Publication, Store, utc
 
 Fetch = Callable[[np.datetime64 | None], Bars]
-Progress = Callable[[str], None]
+Progress = Callable[[str, float], None]  # what is done, and which share of it is behind
 
 OVERLAP: Final = 15  # sessions fetched again, to be compared with those that are kept
 SAME_EVENT: Final = 10  # days by which two sources may differ about one event
@@ -93,7 +93,7 @@ def refit(
     *,
     now: datetime.datetime,
     anew: bool = False,
-    progress: Progress = lambda _: None,
+    progress: Progress = lambda *_: None,
 ) -> Refit:
     """Bring in new sessions, check them, fit, and publish what passes the gate.
 
@@ -190,8 +190,8 @@ def _publish(
     if serving is not None and of_this_code and serving.prices_fingerprint == fingerprint:
         return Refit("nothing new", prices.as_of, found)
     carried = _carried(serving, prices) if of_this_code else None
-    progress(f"fitting {prices.session.size:,} sessions through {prices.as_of}")
     weighed = weigh_memories(prices, progress) if carried is None else carried
+    progress(f"fitting {prices.session.size:,} sessions through {prices.as_of}", 0.0)
     candidate = fit(DEFAULT_MODEL, prices)
     if weighed is not None:
         candidate = with_weights_of(candidate, weighed)
@@ -240,7 +240,7 @@ def weigh_memories(prices: Prices, progress: Progress) -> FittedModel | None:
     for place in range(begin, last, WALK_REFIT):
         known = prices.until(prices.session[place])
         share = (place - begin) / max(last - begin, 1)
-        progress(f"weighing the memories over {last - begin:,} sessions: {share:.0%}")
+        progress(f"weighing the memories over {last - begin:,} sessions, once", share)
         before = None if fitted is None else carry(fitted, known)
         fitted = fit(DEFAULT_MODEL, known, start=before)
     return None if fitted is None else carry(fitted, prices)

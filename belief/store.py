@@ -313,7 +313,6 @@ def save_prices(connection: Connection, prices: Prices) -> None:
         connection: of `Store.write`.
         prices: as traded, the whole history.
     """
-    kept = load_prices(connection, prices.symbol)
     table = schema.symbols
     about = {
         "symbol": prices.symbol,
@@ -323,17 +322,27 @@ def save_prices(connection: Connection, prices: Prices) -> None:
         "splits_known": prices.splits_known,
         "retrieved_at": prices.retrieved_at,
     }
-    if kept is None:
+    known = table.update().where(table.c.symbol == prices.symbol)
+    if not connection.execute(known, about).rowcount:
         connection.execute(insert(table), about)
-    else:
-        connection.execute(table.update().where(table.c.symbol == prices.symbol), about)
+    kept = _sound_prices(connection, prices.symbol)
     for held, rows_of in (
         (schema.prices, _price_rows),
         (schema.splits, _split_rows),
         (schema.events, _event_rows),
     ):
+        if kept is None:
+            connection.execute(delete(held).where(held.c.symbol == prices.symbol))
         before = [] if kept is None else rows_of(kept)
         _replace(connection, held, prices.symbol, before, rows_of(prices))
+
+
+def _sound_prices(connection: Connection, symbol: str) -> Prices | None:
+    """What the store has of the symbol; None when it is damaged, so that all of it is replaced."""
+    try:
+        return load_prices(connection, symbol)
+    except PricesError:
+        return None
 
 
 def _price_rows(prices: Prices) -> list[_Row]:

@@ -14,7 +14,7 @@ from belief_tools.terminal import one_line, say
 
 if TYPE_CHECKING:
     from belief.bars import Bars
-    from belief.refit import Fetch, Refit
+    from belief.refit import Fetch, Progress, Refit
     from belief.store import Store
 
 EXIT_CODES = {"published": 0, "nothing new": 7, "refused": 8}
@@ -83,14 +83,39 @@ def _refit(symbol: str, fetch: "Fetch", as_json: bool, *, anew: bool) -> "Refit"
     """Refit once and print how it ended."""
     from belief.refit import refit as refit_symbol
     from belief_tools import refit_table as shown
+    from belief_tools.serving import sessions_behind
 
-    with _store() as store:
-        done = refit_symbol(symbol, store, fetch, now=clock.now(), anew=anew, progress=say)
+    with _store() as store, _progress() as progress:
+        done = refit_symbol(symbol, store, fetch, now=clock.now(), anew=anew, progress=progress)
     if as_json:
         _print_json(shown.as_json(symbol, done))
     else:
         shown.print_refit(symbol, done)
+    prices = done.audit.prices
+    behind = 0 if prices is None else sessions_behind(prices, clock.now())
+    if prices is not None and behind:
+        say(f"{prices.source} ends on {prices.as_of}; sessions closed since then: {behind}")
     return done
+
+
+@contextmanager
+def _progress() -> "Iterator[Progress]":
+    """Show what a refit is at: on a terminal with its share, elsewhere once for each stage."""
+    from rich.console import Console
+
+    console, told = Console(stderr=True), ""
+
+    def say_stage(stage: str, _: float) -> None:
+        nonlocal told
+        if stage != told:
+            told = stage
+            say(stage)
+
+    if not console.is_terminal:
+        yield say_stage
+        return
+    with console.status("fetching prices") as status:
+        yield lambda stage, share: status.update(f"{stage}: {share:.0%}" if share else stage)
 
 
 @app.command()

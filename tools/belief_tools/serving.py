@@ -147,12 +147,13 @@ def upper_symbol(symbol: str | None) -> str:
 
 
 def sessions_behind(prices: Prices, now: datetime.datetime) -> int:
-    """Count the sessions that have closed since the last one that the prices have."""
-    return horizon_of(prices.as_of, last_closed_session(now))
+    """Count the sessions that have closed since the last one of live prices; 0 for others."""
+    live = prices.source.startswith(LIVE)
+    return horizon_of(prices.as_of, last_closed_session(now)) if live else 0
 
 
 def _refuse_stale(prices: Prices, asked: Asked) -> None:
-    if asked.as_of is not None or asked.stale_ok or not prices.source.startswith(LIVE):
+    if asked.as_of is not None or asked.stale_ok:
         return
     behind = sessions_behind(prices, asked.now)
     if behind > MOST_BEHIND:

@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, and_, delete, insert, or_, select
 
 from belief import store_schema as schema
 from belief.backtest_parts import COVERED, closes_at, score_columns
 from belief.ledger import Break, Recorded, entries, forecast_of
 from belief.prices import Prices
+from belief.store import day
 from belief.track_record import Scored, scored_of
 
 TOLERANCE: Final = 1e-9  # by which a score may differ when it is computed again
@@ -56,6 +57,33 @@ def score(due: Sequence[Due]) -> list[dict[str, Any]]:
     forecasts = [each for each in due if each.recorded.entry.kind == "forecast"]
     scored = dict(zip(map(id, forecasts), _score_forecasts(forecasts), strict=True))
     return [scored[id(each)] if id(each) in scored else _score_answer(each) for each in due]
+
+
+def forget_changed(connection: Connection, known: Prices, prices: Prices) -> int:
+    """Take back the scores that rest on closes or splits which have been corrected.
+
+    They are computed anew when the ledger is scored the next time.
+
+    Args:
+        connection: of `Store.write`.
+        known: the prices before.
+        prices: the prices now, of the same symbol.
+
+    Returns:
+        How many scores were taken back.
+    """
+    before = dict(zip(known.session.tolist(), known.close.tolist(), strict=True))
+    now = dict(zip(prices.session.tolist(), prices.close.tolist(), strict=True))
+    closes = [each for each in before if before[each] != now.get(each)]
+    splits = set(known.splits) ^ {split for split in prices.splits if split.session <= known.as_of}
+    if not closes and not splits:
+        return 0
+    table, marks = schema.ledger, schema.scores
+    across = [and_(table.c.origin < day(at), table.c.target >= day(at)) for at, _ in splits]
+    touched = or_(table.c.target.in_(closes), *across)
+    numbers = select(table.c.number).where(table.c.symbol == prices.symbol, touched)
+    gone = marks.c.number.in_(numbers.scalar_subquery())
+    return connection.execute(delete(marks).where(marks.c.symbol == prices.symbol, gone)).rowcount
 
 
 def live_scores(connection: Connection, symbol: str) -> Scored | None:

@@ -17,11 +17,12 @@ import numpy as np
 from belief import store as stored
 from belief.audit import Audit, audit
 from belief.bars import Bars
-from belief.errors import FitError, RefitRunning, StoreError
+from belief.errors import FitError, PricesError, RefitRunning, StoreError
 from belief.events import Events, bundled_events
 from belief.fitted_model import FittedModel, code_fingerprint
 from belief.grid_belief import with_weights_of
 from belief.ledger import Entry, append, forecast_entry
+from belief.ledger_scores import forget_changed
 from belief.models import DEFAULT_MODEL, belief, carry, fit, forecasts
 from belief.observations import MIN_SESSIONS, observe
 from belief.posterior import Belief
@@ -118,8 +119,7 @@ def refit(
         StoreError: the store fails; what it held before it still holds.
     """
     with refitting(symbol, store):
-        with store.read() as connection:
-            known = stored.load_prices(connection, symbol)
+        known = _known(store, symbol, anew=anew)
         compared = None if anew else known
         found = audit(fetch(first_day(compared)), compared)
         with store.write() as connection:
@@ -127,9 +127,22 @@ def refit(
             prices = known if found.prices is None else _with_events(found.prices)
             if prices is not None and not found.refused:
                 stored.save_prices(connection, prices)
+                if known is not None:
+                    forget_changed(connection, known, prices)
         if found.refused or prices is None:
             return Refit("refused", None if known is None else known.as_of, found)
         return _publish(store, prices, found, now, progress)
+
+
+def _known(store: Store, symbol: str, *, anew: bool) -> Prices | None:
+    """The prices that are kept; damaged ones count as none when they are to be replaced."""
+    with store.read() as connection:
+        try:
+            return stored.load_prices(connection, symbol)
+        except PricesError as error:
+            if anew:
+                return None
+            raise PricesError(f"{error}; belief refit --anew replaces them") from None
 
 
 @contextlib.contextmanager

@@ -4,7 +4,8 @@ Peers run in the same process, in turns with ours: hmmlearn and statsmodels weig
 again for one more session; a bare loop does no more than the arithmetic of the transitions. Prints
 median times and ratios; exits with 1 when a ratio misses its bound.
 
-    python benchmarks/grid_speed.py [--rounds N]        about 2 minutes
+    python benchmarks/grid_speed.py [--rounds N]        about a minute
+    python benchmarks/grid_speed.py --walk              and a whole walk-forward, about 6 more
 """
 
 import argparse
@@ -12,7 +13,9 @@ import math
 import os
 import resource
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
 import warnings
 
@@ -29,6 +32,7 @@ from belief import (
     volatility_grid,
     volatility_grid_fit,
 )
+from belief.backtest import Plan, walk_forward
 from belief.freed_memory import keep_freed_memory
 from belief.observations import observe
 from belief.sessions import session_after
@@ -101,7 +105,9 @@ def cold(observations):
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args(argv).rounds
+    parser.add_argument("--walk", action="store_true")
+    options = parser.parse_args(argv)
+    rounds = options.rounds
     keep_freed_memory()
     prices = load_prices("NVDA")
     before, after = (prices.until(prices.session[place]) for place in (-22, -21))
@@ -114,6 +120,7 @@ def main(argv=None):
         {"cold": lambda: cold(seen), "warm": lambda: models.fit("belief", before, start=month)},
         min(rounds, 3),
     )
+    peak = peak_memory(resource.RUSAGE_SELF)  # before the peers are loaded
     steps = in_turns(
         {
             "one more session": lambda: grid_belief.carry(fitted, more),
@@ -124,7 +131,58 @@ def main(argv=None):
         4 * rounds,
     )
     kernels = in_turns(kernel_runs(fitted, seen), 4 * rounds)
-    return report(fits, steps, kernels, len(seen))
+    failed = report(fits, steps, kernels, len(seen))
+    print(f"peak memory of this process before the peers were loaded: {peak:.0f} MB")
+    compare_freed_memory()
+    if options.walk:
+        walk_the_test_period(prices)
+    return failed
+
+
+GIVEN_BACK = """
+import resource, time
+from belief import models
+from belief.freed_memory import keep_freed_memory
+from belief.sources import load_prices
+if {kept}:
+    keep_freed_memory()
+prices = load_prices("NVDA")
+before = prices.until(prices.session[-22])
+month = models.carry(models.fit("belief", prices.until(prices.session[-43])), before)
+models.fit("belief", before, start=month)
+begun, faults = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(3):
+    models.fit("belief", before, start=month)
+print((time.perf_counter() - begun) / 3)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults) // 3)
+"""
+
+
+def compare_freed_memory():
+    """A warm fit where freed arrays go back to the system, and where the process keeps them."""
+    print("a warm fit, where freed arrays are")
+    for name, kept in (("given back", False), ("kept", True)):
+        command = [sys.executable, "-c", GIVEN_BACK.format(kept=kept)]
+        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+        print(f"{name:>20} {float(told[0]):8.2f} s   {int(told[1]):,} page faults")
+
+
+def peak_memory(whose):
+    """Megabytes."""
+    return resource.getrusage(whose).ru_maxrss / 1024
+
+
+def walk_the_test_period(prices):
+    """Time the walk that the results page rests on, with nothing in the cache."""
+    plan = Plan(first=np.datetime64("2013-01-02"), horizons=HORIZONS, models=("belief",), n_jobs=2)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["BELIEF_CACHE_DIR"] = folder
+        begun = time.perf_counter()
+        walk_forward(prices, plan)
+        seconds = time.perf_counter() - begun
+    worker = peak_memory(resource.RUSAGE_CHILDREN)
+    print(f"walk-forward of {N_ORIGINS:,} origins at {HORIZONS} sessions: {seconds:.0f} s")
+    print(f"peak memory of its process: {worker:.0f} MB")
 
 
 def kernel_runs(fitted, seen):
@@ -173,8 +231,6 @@ def report(fits, steps, kernels, n_sessions):
     for name, seconds in kernels.items():
         ratio = seconds / kernels["bare arithmetic"]
         print(f"{name:>20} {1e3 * seconds:8.2f} ms  {ratio:6.1f} x the bare arithmetic")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"peak memory of this process, peers included: {peak:.0f} MB")
     for failure in failures:
         print(f"FAILED {failure}", file=sys.stderr)
     return 1 if failures else 0

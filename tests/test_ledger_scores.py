@@ -13,7 +13,7 @@ from belief.events import NO_EVENTS
 from belief.fitted_model import Reached
 from belief.forecast import NORMAL_SCORES
 from belief.ledger import append, breaks, entries, forecast_entry
-from belief.ledger_scores import changed_scores, score_due
+from belief.ledger_scores import changed_scores, forget_changed, score_due
 from belief.models import fit, forecasts
 from belief.prices import Split
 from belief.sessions import session_after
@@ -387,3 +387,48 @@ def test_a_changed_price_shows_in_the_scores_that_rest_on_it(written):
             prices = load_stored(connection, "XYZ")
         (found,) = wrong(store, prices)
     assert (found.number, found.reason) == (2, "its close is not what the prices give")
+
+
+# corrected prices
+
+
+def corrected(prices, row):
+    close = prices.close.copy()
+    close[row] = 0.5 * (prices.low[row] + prices.high[row])
+    return dataclasses.replace(prices, close=close)
+
+
+def put_and_score(store, prices, targets):
+    said = [entry_of(prices.until(prices.session[20]), at - 20) for at in targets]
+    put(store, prices, *said)
+    scored(store, prices)
+
+
+def test_a_score_is_taken_back_where_its_close_was_corrected_and_computed_anew(tmp_path):
+    prices = made()
+    now = corrected(prices, 30)
+    with opened(tmp_path) as store:
+        put_and_score(store, prices, (25, 30, 40))
+        with store.write() as connection:
+            assert forget_changed(connection, prices, now) == 1
+            save_prices(connection, now)
+        assert [each is None for each in scores_of(store)] == [False, True, False]
+        assert scored(store, now) == ([2], [])
+        assert wrong(store, now) == []
+
+
+def test_a_split_that_was_listed_late_takes_back_the_scores_across_it(tmp_path):
+    prices = made()
+    now = dataclasses.replace(prices, splits=(Split(prices.session[28], 1.0),))
+    with opened(tmp_path) as store:
+        put_and_score(store, prices, (25, 28, 40))
+        with store.write() as connection:
+            assert forget_changed(connection, prices, now) == 2
+
+
+def test_new_sessions_take_no_score_back(tmp_path):
+    prices = made()
+    with opened(tmp_path) as store:
+        put_and_score(store, prices, (25, 30))
+        with store.write() as connection:
+            assert forget_changed(connection, prices.until(prices.session[50]), prices) == 0

@@ -27,6 +27,7 @@ ORDER = (
     "posterior",
     "drift",
     "forecast",
+    "view",
     "mixture",
     "scores",
     "student_t",

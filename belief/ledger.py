@@ -22,6 +22,7 @@ from belief.grid_forecast import memory_weights
 from belief.models import forecast_id
 from belief.prices import Prices
 from belief.store import day
+from belief.view import View, check_view
 
 START: Final = "0" * 64  # what the first entry of a chain holds as the digest before it
 SHORTEST_NAME: Final = 4  # characters by which an entry may be asked for
@@ -32,8 +33,8 @@ class Entry:
     """What was said, before it has a place in the ledger.
 
     Attributes:
-        kind: "forecast" or "answer".
-        name: of the forecast, or of the answer.
+        kind: "forecast", "answer" or "view".
+        name: of the forecast, the answer or the view.
         made_at: ISO 8601 moment, UTC.
         live: whether its target was still to come, and no earlier day was asked for.
         model: name of the model that made it; a language model for an answer.
@@ -90,7 +91,13 @@ def is_live(made_at: str, target: np.datetime64) -> bool:
 
 
 def forecast_entry(
-    fitted: FittedModel, prices: Prices, forecast: Forecast, *, made_at: str, live: bool
+    fitted: FittedModel,
+    prices: Prices,
+    forecast: Forecast,
+    *,
+    made_at: str,
+    live: bool,
+    view: View | None = None,
 ) -> Entry:
     """Write a forecast down whole, so that it can be scored from the ledger alone.
 
@@ -100,14 +107,16 @@ def forecast_entry(
         forecast: what it said.
         made_at: ISO 8601 moment, UTC.
         live: as `Entry` has it.
+        view: a person's view that the forecast has taken in; it is then kept under a model of its
+            own, and counts in no track record of the belief.
     """
     mixed = "total_score" in fitted.parameters
     return Entry(
         kind="forecast",
-        name=forecast_id(fitted, forecast.target),
+        name=forecast_id(fitted, forecast.target, view),
         made_at=made_at,
         live=live and is_live(made_at, forecast.target),
-        model=forecast.model,
+        model=forecast.model if view is None else f"{forecast.model} with a view",
         origin=forecast.origin,
         target=forecast.target,
         horizon=forecast.horizon,
@@ -135,6 +144,61 @@ def forecast_of(recorded: Recorded) -> Forecast:
         horizon=entry.horizon,
         last_close=float(entry.body["last_close"]),
         log_return_quantile=np.array(entry.body["quantiles"], dtype=np.float64),
+    )
+
+
+def view_entry(forecast: Recorded, view: View, note: str, *, made_at: str) -> Entry:
+    """Write a person's view of a forecast's price down, to be scored beside it.
+
+    Args:
+        forecast: the entry of the forecast.
+        view: in dollars of its origin.
+        note: why, in the person's words.
+        made_at: ISO 8601 moment, UTC.
+
+    Raises:
+        UsageError: the entry is no forecast, or the view lies outside what it can imagine.
+    """
+    about = forecast_of(forecast)
+    check_view(view, about)
+    said = f"{forecast.entry.name} {view} {made_at} {note}"
+    return Entry(
+        kind="view",
+        name=hashlib.sha256(said.encode("utf-8", "replace")).hexdigest()[:12],
+        made_at=made_at,
+        live=forecast.entry.live and is_live(made_at, about.target),
+        model="your view",
+        origin=about.origin,
+        target=about.target,
+        horizon=about.horizon,
+        body={
+            "last_close": about.last_close,
+            "prediction": {
+                "price": view.median,
+                "low": view.low,
+                "high": view.high,
+                "prob_up": None,
+            },
+            "confidence": view.confidence,
+            "note": note,
+            "forecast": forecast.entry.name,
+        },
+    )
+
+
+def view_of(recorded: Recorded, *, factor: float = 1.0) -> View:
+    """The view that an entry of that kind holds.
+
+    Args:
+        recorded: the entry.
+        factor: new shares for one old since its origin; the view comes in dollars after them.
+    """
+    own = recorded.entry.body["prediction"]
+    return View(
+        median=own["price"] / factor,
+        low=own["low"] / factor,
+        high=own["high"] / factor,
+        confidence=recorded.entry.body["confidence"],
     )
 
 

@@ -193,12 +193,12 @@ def _score_forecasts(due: Sequence[Due]) -> list[dict[str, Any]]:
 
 
 def _score_answer(due: Due) -> dict[str, Any]:
-    """Score a language model's own price, interval and probability."""
+    """Score the price, interval and probability of a language model, or a person's view."""
     from scoringrules import interval_score
 
     body, close = due.recorded.entry.body, due.close
     own, last_close = body["prediction"], float(body["last_close"])
-    low, high = float(own["low"]), float(own["high"])
+    low, high, up = float(own["low"]), float(own["high"]), own["prob_up"]
     return {
         "close": close,
         "log_return": float(np.log(close / last_close)),
@@ -207,7 +207,7 @@ def _score_answer(due: Due) -> dict[str, Any]:
         "pit": None,
         "absolute_error": abs(float(own["price"]) - close),
         "interval_score": float(interval_score(close, low, high, alpha=1.0 - ANSWER_LEVEL)),
-        "brier": (float(own["prob_up"]) - (close > last_close)) ** 2,
+        "brier": None if up is None else (float(up) - (close > last_close)) ** 2,
         **dict.fromkeys(COVERED),
         "covered_90": low <= close <= high,
     }

@@ -17,6 +17,7 @@ from belief.observations import Observations, observe
 from belief.posterior import Belief
 from belief.prices import Prices
 from belief.sessions import horizon_of, last_session_on_or_before, session_after
+from belief.view import View
 
 Array = npt.NDArray[np.float64]
 
@@ -242,14 +243,15 @@ def forecasts(
     ]
 
 
-def forecast_id(fitted: FittedModel, target: np.datetime64) -> str:
+def forecast_id(fitted: FittedModel, target: np.datetime64, view: View | None = None) -> str:
     """Name a forecast by all it follows from, 12 hexadecimal digits.
 
     Args:
         fitted: the model that makes it.
         target: the session it is about.
+        view: a person's view that was taken in, if one was.
     """
-    text = f"{fitted.digest()} {target}"
+    text = f"{fitted.digest()} {target}" + ("" if view is None else f" {view}")
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

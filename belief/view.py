@@ -106,15 +106,14 @@ def _viewed(belief: Array, at_points: Array) -> Array:
     """Move the belief's cumulative probabilities so that the bins get the shares of a view."""
     edges = np.concatenate([[0.0], at_points, [1.0]])
     reached = np.concatenate([[0.0], np.cumsum(SHARES)])
-    return np.interp(belief, edges, reached)
+    return np.asarray(np.interp(belief, edges, reached))
 
 
 def _fine(values: Array) -> Array:
     """Put `FINENESS` - 1 points on the line between each two."""
     place = np.arange(len(values))
-    return np.interp(
-        np.linspace(0, len(values) - 1, FINENESS * (len(values) - 1) + 1), place, values
-    )
+    finer = np.linspace(0, len(values) - 1, FINENESS * (len(values) - 1) + 1)
+    return np.asarray(np.interp(finer, place, values))
 
 
 def _increasing(quantiles: Array) -> Array:

@@ -105,6 +105,9 @@ def ask(
     prices: PricesFile = None,
     model: ModelName = Model.belief,
     consult: ConsultMode = Consult.tool,
+    view: Annotated[
+        bool, typer.Option("--view", help="Take in your view, recorded with belief ledger view.")
+    ] = False,
     stale_ok: StaleOk = False,
     as_json: Json = False,
 ) -> None:
@@ -117,7 +120,7 @@ def ask(
     from belief_tools.consult import answer
     from belief_tools.recording import record_answer
 
-    tool = _tool(as_of, symbol, prices, model, stale_ok)
+    tool = _tool(as_of, symbol, prices, model, stale_ok, with_views=view)
     given = answer(question, tool, _connect, mode=consult.value)
     record_answer(tool, given, clock.now())
     if as_json:
@@ -298,13 +301,19 @@ def main() -> None:
 
 
 def _tool(
-    as_of: str | None, symbol: str | None, csv: Path | None, model: Model, stale_ok: bool
+    as_of: str | None,
+    symbol: str | None,
+    csv: Path | None,
+    model: Model,
+    stale_ok: bool,
+    *,
+    with_views: bool = False,
 ) -> "ForecastTool":
     """What answers: prices cut at as_of, and a published, cached or fresh fit of the model."""
     from belief_tools.serving import Asked, serve
 
     day = None if as_of is None else _day(as_of)
-    return serve(Asked(symbol, csv, day, model.value, stale_ok, clock.now()))
+    return serve(Asked(symbol, csv, day, model.value, stale_ok, clock.now(), with_views))
 
 
 def _day(text: str) -> "np.datetime64":

@@ -190,6 +190,32 @@ def show_entry(
         shown.show(found, resting)
 
 
+@ledger.command("view")
+def record_view(
+    name: Annotated[str, typer.Argument(help="The forecast's name, or its beginning.")],
+    median: Annotated[float, typer.Option(help="Price the close is as likely above as below.")],
+    low: Annotated[float, typer.Option(help="Your 5 % point.")],
+    high: Annotated[float, typer.Option(help="Your 95 % point.")],
+    confidence: Annotated[float, typer.Option(help="Your weight against the belief's.")] = 0.5,
+    note: Annotated[str, typer.Option(help="Why.")] = "",
+) -> None:
+    """Record your own view of a forecast's price, to be scored beside it and used by ask --view."""
+    from belief.ledger import append, entry_named, view_entry
+    from belief.store import utc
+    from belief.view import View
+    from belief_tools import ledger_table as shown
+
+    view = View(median=median, low=low, high=high, confidence=confidence)
+    with _store() as store:
+        with store.read() as connection:
+            forecast = entry_named(connection, name)
+        entry = view_entry(forecast, view, note, made_at=utc(clock.now()))
+        with store.write() as connection:
+            append(connection, forecast.symbol, [entry])
+        with store.read() as connection:
+            shown.show(entry_named(connection, entry.name), [forecast])
+
+
 @ledger.command()
 def verify() -> None:
     """Follow every chain of digests, and compute every score again; exit code 1 if one differs."""

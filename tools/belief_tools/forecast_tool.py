@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from belief.prices import Prices
 from belief.sessions import horizon_of, parse_day, session_after
 from belief.sources import bundled_symbol
 from belief.track_record import MODEL, Scored, TrackRecord, bundled_scores, choose
+from belief.view import View, blended
 
 NAME = "forecast_price"
 MAX_LEVELS = 8
@@ -165,6 +166,7 @@ class ForecastTool:
         ledger: the forecasts of the symbol that were given out, with their scores, or None; where
             they are too few the bundled backtest speaks.
         published_at: ISO day on which the model was put in service; None when it was fitted now.
+        views: views of a person to be taken in, by ISO date of their target, in dollars of as_of.
     """
 
     prices: Prices
@@ -172,6 +174,7 @@ class ForecastTool:
     today: np.datetime64 | None
     ledger: Scored | None = None
     published_at: str | None = None
+    views: Mapping[str, View] = field(default_factory=dict)
 
     @property
     def symbols(self) -> dict[str, tuple[str, ...]]:
@@ -203,14 +206,18 @@ class ForecastTool:
         return Arguments(target, _levels(arguments.get("price_levels")))
 
     def forecast(self, target: np.datetime64) -> Forecast:
-        """The whole predictive distribution behind a result."""
-        return forecasts(self.fitted, self.prices, [target])[0]
+        """The whole predictive distribution behind a result, a person's view taken in."""
+        made, view = forecasts(self.fitted, self.prices, [target])[0], self.views.get(str(target))
+        return made if view is None else blended(made, view)
 
     def run(self, arguments: Arguments) -> ForecastResult:
         """Answer a checked call; the same call gives the same bytes."""
         forecast, held = self.forecast(arguments.target), belief(self.fitted)
         events = self.scheduled_events(forecast.horizon)
-        record = self.track_record(forecast.horizon)
+        # the record is that of the belief alone
+        record = (
+            None if str(arguments.target) in self.views else self.track_record(forecast.horizon)
+        )
         return ForecastResult(
             summary=summary(self.prices.name, forecast),
             symbol=self.prices.symbol,
@@ -234,8 +241,10 @@ class ForecastTool:
             age_in_days=self.age_in_days,
             source=self.prices.source,
             model=self.model_in_words,
-            forecast_id=forecast_id(self.fitted, arguments.target),
-            notes=self._notes(),
+            forecast_id=forecast_id(
+                self.fitted, arguments.target, self.views.get(str(arguments.target))
+            ),
+            notes=self._notes(arguments.target),
         )
 
     def track_record(self, horizon: int) -> TrackRecord | None:
@@ -305,11 +314,16 @@ class ForecastTool:
             notes.append("the fit had not settled when it stopped")
         return notes
 
-    def _notes(self) -> list[str]:
+    def _notes(self, target: np.datetime64) -> list[str]:
         basis = "prices before any later split"
         if not self.prices.splits_known:
             basis = "the CSV file lists no splits, so its prices are taken as they stand"
         notes = [basis]
+        if (view := self.views.get(str(target))) is not None:
+            notes.append(
+                f"blended with your view: {money(view.median)} ({money(view.low)} to "
+                f"{money(view.high)}), confidence {view.confidence:.0%}"
+            )
         ratio = self._volatility_ratio()
         if ratio < MERGED and self.fitted.model != "chain":  # its states are seen, not told apart
             notes.append(

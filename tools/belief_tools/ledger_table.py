@@ -1,6 +1,6 @@
 """The ledger in a terminal and in files: its entries, one of them whole, and how all came out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -39,9 +39,13 @@ def _said(recorded: Recorded) -> str:
     entry = recorded.entry
     if entry.kind == "answer":
         return one_line(str(entry.body["question"]), longest=LONGEST_QUESTION)
+    came = "" if recorded.score is None else f"; came {cents(recorded.score['close'])}"
+    if entry.kind == "view":
+        own = entry.body["prediction"]
+        words = f"{cents(own['price'])} ({cents(own['low'])} to {cents(own['high'])})"
+        return f"{entry.model}: {words}{came}{'' if entry.live else ' [hindsight]'}"
     forecast = forecast_of(recorded)
     low, high = forecast.interval(0.9)
-    came = "" if recorded.score is None else f"; came {cents(recorded.score['close'])}"
     words = f"{cents(forecast.median)} ({cents(low)} to {cents(high)})"
     return f"{entry.model}: {words}{came}{'' if entry.live else ' [hindsight]'}"
 
@@ -61,6 +65,8 @@ def show(recorded: Recorded, forecasts: Sequence[Recorded]) -> None:
     )
     if entry.kind == "answer":
         _print_answer(entry.body)
+    elif entry.kind == "view":
+        _print_view(entry.body)
     else:
         _print_forecast(recorded)
     for line in _score_lines(recorded):
@@ -91,6 +97,17 @@ def _print_answer(body: Any) -> None:
             f"its own view {cents(own['price'])}, {cents(own['low'])} to {cents(own['high'])}, "
             f"up with {own['prob_up']:.0%} ({body['model']})"
         )
+
+
+def _print_view(body: Any) -> None:
+    own = body["prediction"]
+    print(f"about        forecast {body['forecast']}")
+    print(
+        f"view         median {cents(own['price'])}, 90 % {cents(own['low'])} to "
+        f"{cents(own['high'])}, confidence {body['confidence']:.0%}"
+    )
+    if body["note"]:
+        print(f"note         {one_line(str(body['note']))}")
 
 
 def _print_forecast(recorded: Recorded) -> None:
@@ -240,6 +257,12 @@ def _flat(recorded: Recorded) -> dict[str, Any]:
         row["prob_up"] = forecast.prob_up
     else:
         own = entry.body["prediction"] or {}
-        row |= {"question": entry.body["question"], "text": entry.body["text"]}
+        row |= {"question": entry.body.get("question"), "text": _words(entry.body)}
         row |= {"own_price": own.get("price"), "prob_up": own.get("prob_up")}
     return {**row, **(recorded.score or {})}
+
+
+def _words(body: Mapping[str, Any]) -> str | None:
+    """The text of an answer, or the note of a view."""
+    found = body.get("text", body.get("note"))
+    return None if found is None else str(found)

@@ -59,7 +59,14 @@ def _forecasts(
 
     live = tool.today is not None
     return [
-        forecast_entry(tool.fitted, tool.prices, forecast, made_at=utc(now), live=live)
+        forecast_entry(
+            tool.fitted,
+            tool.prices,
+            forecast,
+            made_at=utc(now),
+            live=live,
+            view=tool.views.get(str(forecast.target)),
+        )
         for forecast in shown
     ]
 

@@ -5,7 +5,7 @@ import datetime
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -17,11 +17,18 @@ from belief.paths import store_location
 from belief.prices import Prices
 from belief.sessions import horizon_of, last_closed_session
 from belief.sources import bundled_symbol, load_prices
+from belief.view import View
 from belief_tools.forecast_tool import ForecastTool
 from belief_tools.terminal import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+    from belief.ledger import Recorded
     from belief.store import Publication, Store
+    from belief.track_record import Scored
 
 MOST_BEHIND: Final = 5  # sessions that live prices may be old
 NEAR: Final = 21  # sessions for which a published model still speaks of an earlier day asked for
@@ -40,6 +47,7 @@ class Asked:
         model: one of `belief.models.BELIEVERS`.
         stale_ok: whether live prices may be older than they should.
         now: the moment.
+        with_views: whether the views in the ledger are taken in.
     """
 
     symbol: str | None
@@ -48,6 +56,7 @@ class Asked:
     model: str
     stale_ok: bool
     now: datetime.datetime
+    with_views: bool = False
 
 
 def find_store() -> "Store | None":
@@ -78,25 +87,61 @@ def serve(asked: Asked) -> ForecastTool:
     store = None if asked.csv is not None else find_store()
     if store is None:
         return _fitted_now(load_named(asked.symbol, asked.csv), asked)
+    with store, store.read() as connection:
+        kept = _kept(connection, upper_symbol(asked.symbol), asked)
+    if kept.prices is None:
+        tool = _fitted_now(load_named(asked.symbol, None), asked)
+    else:
+        _refuse_stale(kept.prices, asked)
+        tool = _served(kept.prices, kept.publication, asked)
+    views = _as_quoted(kept.views, tool.prices) if asked.with_views else {}
+    return dataclasses.replace(tool, ledger=kept.ledger, views=views)
+
+
+class _Kept(NamedTuple):
+    """What the store has of a symbol."""
+
+    prices: Prices | None
+    publication: "Publication | None"
+    ledger: "Scored | None"
+    views: "list[Recorded]"
+
+
+def _kept(connection: "Connection", symbol: str, asked: Asked) -> _Kept:
     from belief import store as stored
+    from belief.ledger import entries
     from belief.ledger_scores import live_scores
 
-    with store, store.read() as connection:
-        symbol = upper_symbol(asked.symbol)
-        prices = stored.load_prices(connection, symbol)
-        if prices is None:
-            return _fitted_now(load_named(asked.symbol, None), asked)
-        cut = prices if asked.as_of is None else prices.until(asked.as_of)
-        publication = None
-        if asked.model == DEFAULT_MODEL:
-            publication = stored.published(connection, symbol, cut.as_of)
-        ledger = live_scores(connection, symbol)
-    _refuse_stale(prices, asked)
+    prices, publication = stored.load_prices(connection, symbol), None
+    if prices is not None and asked.model == DEFAULT_MODEL:
+        as_of = prices.as_of if asked.as_of is None else prices.until(asked.as_of).as_of
+        publication = stored.published(connection, symbol, as_of)
+    views = entries(connection, symbol=symbol, kind="view") if asked.with_views else []
+    if asked.as_of is not None:  # what was written down later was not known then
+        views = [each for each in views if each.entry.made_at[:10] <= str(asked.as_of)]
+    return _Kept(prices, publication, live_scores(connection, symbol), views)
+
+
+def _served(prices: Prices, publication: "Publication | None", asked: Asked) -> ForecastTool:
+    """The published model at the last session, or a fit made now."""
+    cut = prices if asked.as_of is None else prices.until(asked.as_of)
     fitted = None if publication is None else _carried(publication, cut)
     if fitted is None or publication is None:
-        return dataclasses.replace(_fitted_now(prices, asked), ledger=ledger)
+        return _fitted_now(prices, asked)
     since = publication.published_at[:10]
-    return ForecastTool(cut, fitted, _today(asked), ledger=ledger, published_at=since)
+    return ForecastTool(cut, fitted, _today(asked), published_at=since)
+
+
+def _as_quoted(views: "Sequence[Recorded]", prices: Prices) -> dict[str, View]:
+    """The newest view of each target, in dollars of the last session."""
+    from belief.ledger import view_of
+
+    factor = dict(zip(prices.session.tolist(), prices.split_factor().tolist(), strict=True))
+    return {
+        str(each.entry.target): view_of(each, factor=factor[each.entry.origin.item()])
+        for each in views
+        if each.entry.origin is not None and each.entry.origin.item() in factor
+    }
 
 
 def load_named(symbol: str | None, csv: Path | None) -> Prices:

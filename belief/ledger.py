@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, Row, Select, insert, select, union
+from sqlalchemy import Connection, Row, Select, func, insert, select, union
 
 from belief import store_schema as schema
 from belief.errors import StoreError, UsageError
@@ -297,6 +297,11 @@ def entries(
         query = query.order_by(None).order_by(*last).limit(newest)
     found = _read(connection, query)
     return found if newest is None else found[::-1]
+
+
+def count(connection: Connection) -> int:
+    """How many entries there are."""
+    return connection.scalar(select(func.count()).select_from(schema.ledger)) or 0
 
 
 def symbols(connection: Connection) -> list[str]:

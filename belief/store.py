@@ -237,6 +237,12 @@ def day(value: np.datetime64) -> datetime.date:
     return found
 
 
+def symbols(connection: Connection) -> list[str]:
+    """The symbols that have prices, in order."""
+    table = schema.symbols
+    return list(connection.scalars(select(table.c.symbol).order_by(table.c.symbol)))
+
+
 # ---- prices ----
 
 

@@ -12,7 +12,7 @@ import typer
 
 from belief.errors import BeliefError, LanguageModelError
 from belief.freed_memory import keep_freed_memory
-from belief_tools import cli_store, clock
+from belief_tools import cli_store, clock, settings
 from belief_tools.terminal import one_line, print_answer, printable, say
 
 if TYPE_CHECKING:
@@ -206,6 +206,23 @@ def now(
 
 
 @app.command()
+def doctor(as_json: Json = False) -> None:
+    """Say what is configured and from where, what is kept, and what the language model can do.
+
+    Exit code 1 when something should be changed.
+    """
+    from belief_tools import doctor as examining
+
+    lines = examining.examine(_connect, clock.now())
+    if as_json:
+        _print_json(examining.plain(lines))
+    else:
+        examining.print_lines(lines)
+    if not all(line.well for line in lines):
+        raise typer.Exit(1)
+
+
+@app.command()
 def backtest(
     symbol: Symbol = None,
     prices: PricesFile = None,
@@ -291,6 +308,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
+        settings.load()
         app()
     except BeliefError as error:
         print(f"belief: {printable(str(error))}", file=sys.stderr)

@@ -8,7 +8,7 @@ Whatever goes wrong becomes one line of `LanguageModelError`, and no line ever s
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -195,6 +195,37 @@ class Endpoint:
             # Each turn removes a parameter, so this ends.
             body = _without(body, refused, dropped)
             self._refused.update({refused} & _REMEMBERED)
+
+    def stream(self, messages: Sequence[Message], *, max_tokens: int) -> Iterator[str]:
+        """Ask for the next message and give its text piece by piece, as it comes.
+
+        Args:
+            messages: the conversation.
+            max_tokens: where the server cuts the reply off.
+
+        Raises:
+            LanguageModelError: the reply does not come, or breaks off.
+        """
+        import openai
+
+        body: dict[str, Any] = {"model": self.model, "messages": list(messages), "stream": True}
+        body |= {"temperature": 0, "seed": 1, "max_tokens": max_tokens, "timeout": self.timeout}
+        failure, finished = None, False
+        try:
+            with self._client() as client:
+                for chunk in client.chat.completions.create(**body):
+                    for choice in chunk.choices[:1]:
+                        finished = finished or choice.finish_reason is not None
+                        if choice.delta.content:
+                            yield choice.delta.content
+        except openai.APIError as error:
+            failure = _Failure("broken", detail=_one_line(str(error))[:200])
+        except (ValueError, AttributeError):
+            failure = _Failure("unusable")
+        if failure is None and not finished:  # a stream that is cut ends without a word
+            failure = _Failure("broken")
+        if failure is not None:
+            raise LanguageModelError(self._explain(failure))
 
     def model_ids(self) -> tuple[str, ...]:
         """Names of the models that the server lists, in its order.

@@ -47,6 +47,7 @@ DATELESS = "What will Nvidia's stock price be?"
 CALL = {"symbol": "NVDA", "target_date": "2024-03-28", "price_levels": None}
 WRONG = "Nvidia is expected at $1,208 on 2024-03-28."
 PREDICTION = {"price": 834, "low": 680.5, "high": 994, "prob_up": 0.55, "reasons": "the tool"}
+BESIDE = {"horizon": 19, "agrees": True, "own_view": False}
 
 FIELDS = (
     *("symbol", "as_of", "last_close", "target", "horizon", "median", "interval_50"),
@@ -194,7 +195,7 @@ def test_a_model_that_calls_the_tool_and_repeats_it_is_shown_in_its_own_words(us
     assert (called["name"], called["arguments"], called["by"]) == (NAME, CALL, "model")
     assert json.loads(called["asked"]) == CALL
     assert called["result"] == result.to_dict()
-    assert given.prediction == {**PREDICTION, "agrees": True}
+    assert given.prediction == {**PREDICTION, **BESIDE}
     assert given.checks == {"passed": True, "findings": [], "rejected": None}
     assert given.model == "test-model (test)"
     assert given.notes == ()
@@ -574,7 +575,23 @@ def test_a_prediction_that_is_no_json_object_is_left_out(tool, good, reply):
 def test_a_prediction_keeps_its_own_fields_only(tool, good):
     wild = {**PREDICTION, "advice": "buy", "prob_up": 1}
     given = _predicting(tool, good, structured(wild))
-    assert given.prediction == {**PREDICTION, "prob_up": 1, "agrees": False}
+    assert given.prediction == {**PREDICTION, "prob_up": 1, **BESIDE, "agrees": False}
+
+
+def test_a_prediction_the_belief_can_hardly_imagine_is_flagged_as_the_models_own(tool, good):
+    wild = {**PREDICTION, "price": 5000, "high": 6000}
+    given = _predicting(tool, good, structured(wild))
+    assert given.prediction == {**wild, **BESIDE, "agrees": False, "own_view": True}
+    [note] = [note for note in given.notes if "own view" in note]
+    assert "$5,000 ($680 to $6,000)" in note or "$5,000 ($681 to $6,000)" in note
+
+
+def test_a_prediction_at_the_edge_of_what_the_belief_imagines_is_not(tool, good):
+    low, high = tool.forecast(np.datetime64("2024-03-28")).interval(0.98)
+    for price, own in ((high - 1.0, False), (high + 1.0, True), (low + 1.0, False)):
+        ends = {"price": price, "low": price - 5.0, "high": price + 5.0}
+        given = _predicting(tool, good, structured({**PREDICTION, **ends}))
+        assert given.prediction is not None and given.prediction["own_view"] == own
 
 
 def _predicting(tool: ForecastTool, good: str, reply: Answer) -> consult.Answer:
@@ -653,7 +670,7 @@ def test_the_script_of_the_test_above_is_not_longer(tool, good):
 @pytest.mark.parametrize("number", [3, 4])
 def test_a_failure_after_the_prediction_keeps_the_prediction(tool, good, number):
     script = failing_at(number, failed(500, "out of memory"), plays([text(WRONG), text(good)]))
-    assert consulted(tool, script).given.prediction == {**PREDICTION, "agrees": True}
+    assert consulted(tool, script).given.prediction == {**PREDICTION, **BESIDE}
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4])

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from belief.errors import LanguageModelError, UnknownSymbol, UsageError
-from belief.sessions import session_after
+from belief.sessions import parse_day, session_after
 from belief_tools.forecast_tool import (
     DEFINITION,
     NAME,
@@ -29,7 +29,13 @@ from belief_tools.forecast_tool import (
 from belief_tools.grounding import Finding, check
 from belief_tools.llm import Endpoint, Message, Reply, ToolCall
 from belief_tools.past_price import past_price
-from belief_tools.prediction import BOUNDED_PREDICTION, PREDICTION, agrees, checked_prediction
+from belief_tools.prediction import (
+    BOUNDED_PREDICTION,
+    PREDICTION,
+    checked_prediction,
+    judged,
+    own_view_in_words,
+)
 from belief_tools.questions import Question
 from belief_tools.receipt import levels_in_words, receipt, statement
 from belief_tools.turns import Turn, as_messages, carried_in_words, in_full, read
@@ -56,8 +62,8 @@ class Answer:
         consulted_by: "model", "arguments", "host", "context" or "none".
         tool_calls: every call in order: {"name", "arguments", "by", "result" or "error"}, where
             "asked" is what the model itself passed.
-        prediction: the model's own {"price", "low", "high", "prob_up", "reasons"}, or None; its
-            words are not checked, and "agrees" says whether its figures are the belief's to 1 %.
+        prediction: the model's own {"price", "low", "high", "prob_up", "reasons"}, or None, with
+            what `belief_tools.prediction.judged` says of it; its words are not checked.
         checks: {"passed", "findings", "rejected"}: what the grounding check found in the last text,
             and that text where it was replaced; "passed" is None where no model's text was checked.
         model: name of the language model, or None when none was asked.
@@ -345,11 +351,15 @@ class _Consultation:
         reply = self._chat(asked, schema=("prediction", wire), max_tokens=TOKENS["prediction"])
         try:
             prediction = checked_prediction(_parsed(reply.text))
-            return {**prediction, "agrees": agrees(prediction, result)}
         except UsageError as error:
             reason = str(error).partition(";")[0]
             self.notes.append(f"the model gave no usable prediction: {reason}")
             return None
+        interval = self.tool.forecast(parse_day(result.target)).interval(0.98)
+        own = judged(prediction, result, interval)
+        if own["own_view"]:
+            self.notes.append(own_view_in_words(own, interval))
+        return own
 
     def _ask_for_text(self, result: ForecastResult, consulted_by: str) -> Answer:
         """Steps 4 to 6: text, check, one retry, then the belief's own statement."""

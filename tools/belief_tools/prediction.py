@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from belief.errors import UsageError
-from belief_tools.forecast_tool import HIGHEST_LEVEL, ForecastResult, shown
+from belief_tools.forecast_tool import HIGHEST_LEVEL, ForecastResult, money, shown
 
 PREDICTION: Mapping[str, Any] = {
     "type": "object",
@@ -46,6 +46,40 @@ def checked_prediction(value: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(value.get("reasons"), str):
         raise UsageError(f"reasons is {shown(value.get('reasons'))}, not a text")
     return {name: value.get(name) for name in PREDICTION["required"]}
+
+
+def judged(
+    prediction: Mapping[str, Any], result: ForecastResult, interval_98: tuple[float, float]
+) -> dict[str, Any]:
+    """Set a model's own prediction beside the belief.
+
+    Args:
+        prediction: as `checked_prediction` returns it.
+        result: what the belief says.
+        interval_98: its central 98 % interval.
+
+    Returns:
+        The prediction with "horizon" (sessions), "agrees" (its figures are the belief's to 1 %) and
+        "own_view": whether its price lies outside the belief's 98 % interval, where it can only be
+        the model's own.
+    """
+    low, high = interval_98
+    return {
+        **prediction,
+        "horizon": result.horizon,
+        "agrees": agrees(prediction, result),
+        "own_view": not low <= prediction["price"] <= high,
+    }
+
+
+def own_view_in_words(prediction: Mapping[str, Any], interval_98: tuple[float, float]) -> str:
+    """Say that a prediction is the model's own, against the belief."""
+    low, high = interval_98
+    return (
+        f"the model's own view, not the belief's: {money(prediction['price'])} "
+        f"({money(prediction['low'])} to {money(prediction['high'])}); the belief gives 98 % to "
+        f"{money(low)} to {money(high)}"
+    )
 
 
 def agrees(prediction: Mapping[str, Any], result: ForecastResult) -> bool:

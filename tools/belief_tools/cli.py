@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from belief.errors import BeliefError, LanguageModelError
+from belief.errors import BeliefError
 from belief.freed_memory import keep_freed_memory
 from belief_tools import cli_store, clock, settings
-from belief_tools.terminal import one_line, print_answer, printable, say
+from belief_tools.terminal import one_line, printable, say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from belief_tools.llm import Endpoint
 
 HORIZONS = (1, 5, 21, 63, 126, 252)
-REPLACED = 6
 
 
 class Model(StrEnum):
@@ -99,7 +98,16 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard outpu
 
 @app.command()
 def ask(
-    question: Annotated[str, typer.Argument(help='"What will Nvidia cost at the end of March?"')],
+    question: Annotated[
+        str | None,
+        typer.Argument(
+            help='"What will Nvidia cost at the end of March?"; left out or -, one question a line '
+            "from standard input."
+        ),
+    ] = None,
+    questions: Annotated[
+        Path | None, typer.Option(help="File with one question a line, in place of the question.")
+    ] = None,
     as_of: AsOf = None,
     symbol: Symbol = None,
     prices: PricesFile = None,
@@ -115,22 +123,21 @@ def ask(
 
     The language model is the one OPENAI_BASE_URL, OPENAI_API_KEY and OPENAI_MODEL name, or a small
     local one. Exit codes: 0 answered, 5 the language model failed and the belief answered alone,
-    6 the model's words failed the checks and were replaced; 1 to 4 are errors.
+    6 the model's words failed the checks and were replaced; 1 to 4 are errors. Of several
+    questions, that of the first that was not answered.
     """
-    from belief_tools.consult import answer
+    from belief_tools.asking import answer_all, questions_of
     from belief_tools.recording import record_answer
 
+    asked = questions_of(question, questions)
     tool = _tool(as_of, symbol, prices, model, stale_ok, with_views=view)
-    given = answer(question, tool, _connect, mode=consult.value)
-    record_answer(tool, given, clock.now())
-    if as_json:
-        _print_json(given.to_dict())
-    else:
-        print_answer(given)
-    if given.stop_reason == "language model failed":
-        raise LanguageModelError(given.notes[-1])
-    if given.stop_reason == "replaced":
-        raise typer.Exit(REPLACED)
+
+    def record(given: "Answer") -> None:
+        record_answer(tool, given, clock.now())
+
+    code = answer_all(asked, tool, _connect, mode=consult.value, record=record, as_json=as_json)
+    if code:
+        raise typer.Exit(code)
 
 
 @app.command()

@@ -88,7 +88,7 @@ def carry(fitted: FittedModel, prices: Prices) -> FittedModel:
     Raises:
         ValueError: model and prices do not belong together.
     """
-    if fitted.known_through == prices.as_of:
+    if (fitted.trained_from, fitted.known_through) == (prices.session[1], prices.as_of):
         return fitted
     observations = observe(prices)
     if fitted.trained_from != observations.session[0] or fitted.known_through > prices.as_of:

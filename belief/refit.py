@@ -8,11 +8,13 @@ memories go on from publication to publication, session by session.
 import contextlib
 import dataclasses
 import datetime
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
+from sqlalchemy import Connection
 
 from belief import store as stored
 from belief.audit import Audit, audit
@@ -26,9 +28,9 @@ from belief.ledger_scores import forget_changed
 from belief.models import DEFAULT_MODEL, belief, carry, fit, forecasts
 from belief.observations import MIN_SESSIONS, observe
 from belief.posterior import Belief
-from belief.prices import Prices
+from belief.prices import COLUMNS, Prices
 from belief.refit_gate import Check, check_model
-from belief.sessions import session_after
+from belief.sessions import last_closed_session, session_after
 from belief.store import Publication, Store, utc
 
 Fetch = Callable[[np.datetime64 | None], Bars]
@@ -38,6 +40,16 @@ OVERLAP: Final = 15  # sessions fetched again, to be compared with those that ar
 SAME_EVENT: Final = 10  # days by which two sources may differ about one event
 WALKED: Final = 1000  # sessions over which the memories are weighed before the first publication
 WALK_REFIT: Final = 63  # sessions from one fit of that walk to the next
+# Repairs after which the same model may read another volatility off the prices.
+MOVING: Final = (
+    "revised",
+    "gap",
+    "split",
+    "basis",
+    "non-positive",
+    "high below low",
+    "outside range",
+)
 # What each publication forecasts, and the models it will be compared with.
 HORIZONS: Final = (1, 5, 21, 63, 126, 252)
 REFERENCES: Final = ("garch_t", "random_walk")
@@ -72,6 +84,7 @@ class Refit:
         audit: what was found in the prices that were fetched.
         checks: of the gate; none when it was not reached.
         change: what was published changed; None when nothing was.
+        in_service: whether a model serves after a refusal.
     """
 
     status: Status
@@ -79,6 +92,7 @@ class Refit:
     audit: Audit
     checks: tuple[Check, ...] = ()
     change: Change | None = None
+    in_service: bool = True
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -121,17 +135,40 @@ def refit(
     with refitting(symbol, store):
         known = _known(store, symbol, anew=anew)
         compared = None if anew else known
-        found = audit(fetch(first_day(compared)), compared)
+        found = audit(closed_rows(fetch(first_day(compared)), now), compared)
+        prices = known if found.prices is None else _with_events(found.prices)
+        keep = functools.partial(_keep, prices=prices, known=known)
         with store.write() as connection:
             stored.save_findings(connection, symbol, found.findings, utc(now))
-            prices = known if found.prices is None else _with_events(found.prices)
-            if prices is not None and not found.refused:
-                stored.save_prices(connection, prices)
-                if known is not None:
-                    forget_changed(connection, known, prices)
+            if not found.refused and compared is not None:
+                keep(connection)
         if found.refused or prices is None:
-            return Refit("refused", None if known is None else known.as_of, found)
-        return _publish(store, prices, found, now, progress)
+            last = None if known is None else known.as_of
+            return Refit("refused", last, found, in_service=known is not None)
+        # a history that is new as a whole is kept together with its first model, or not at all
+        together = keep if compared is None else None
+        return _publish(store, prices, found, now, progress, together)
+
+
+def closed_rows(bars: Bars, now: datetime.datetime) -> Bars:
+    """Leave out the rows of sessions that have not closed yet, whatever source tells them.
+
+    Args:
+        bars: as they came.
+        now: the moment.
+    """
+    closed = bars.session <= last_closed_session(now)
+    if closed.all():
+        return bars
+    columns = {name: getattr(bars, name)[closed] for name in ("session", *COLUMNS)}
+    return dataclasses.replace(bars, **columns)
+
+
+def _keep(connection: Connection, *, prices: Prices | None, known: Prices | None) -> None:
+    if prices is not None:
+        stored.save_prices(connection, prices)
+        if known is not None:
+            forget_changed(connection, known, prices)
 
 
 def _known(store: Store, symbol: str, *, anew: bool) -> Prices | None:
@@ -195,9 +232,15 @@ def _with_events(prices: Prices) -> Prices:
 
 
 def _publish(
-    store: Store, prices: Prices, found: Audit, now: datetime.datetime, progress: Progress
+    store: Store,
+    prices: Prices,
+    found: Audit,
+    now: datetime.datetime,
+    progress: Progress,
+    together: Callable[[Connection], None] | None,
 ) -> Refit:
-    serving = _in_service(store, prices.symbol)
+    """Fit and publish; `together` is done in the same transaction."""
+    serving = _in_service(store, prices)
     fingerprint = prices.fingerprint()
     of_this_code = serving is not None and serving.code_fingerprint == code_fingerprint()
     if serving is not None and of_this_code and serving.prices_fingerprint == fingerprint:
@@ -211,19 +254,21 @@ def _publish(
     reason = None if carried is None else _data_reason(found, serving, prices)
     checks = check_model(candidate, carried, observe(prices), data_reason=reason)
     if not all(check.passed for check in checks):
-        return Refit("refused", prices.as_of, found, checks)
+        return Refit("refused", prices.as_of, found, checks, in_service=serving is not None)
     publication = Publication(candidate, prices.as_of, fingerprint, code_fingerprint(), utc(now))
     said = _forecasts(candidate, prices, publication.published_at)
     with store.write() as connection:
+        if together is not None:
+            together(connection)
         stored.publish(connection, publication)
         append(connection, prices.symbol, said)
     return Refit("published", prices.as_of, found, checks, _change(serving, carried, candidate))
 
 
-def _in_service(store: Store, symbol: str) -> Publication | None:
+def _in_service(store: Store, prices: Prices) -> Publication | None:
     """The model in service; None when there is none, or it is damaged and cannot serve."""
     with store.read() as connection, contextlib.suppress(StoreError):
-        return stored.published(connection, symbol)
+        return stored.published(connection, prices.symbol, prices.as_of)
     return None
 
 
@@ -261,7 +306,9 @@ def weigh_memories(prices: Prices, progress: Progress) -> FittedModel | None:
 
 def _data_reason(found: Audit, serving: Publication | None, prices: Prices) -> str | None:
     """Why a belief may jump from one fit to the next although both read the same prices."""
-    repaired = [each for each in found.findings if each.outcome == "repaired"]
+    repaired = [
+        each for each in found.findings if each.outcome == "repaired" and each.rule in MOVING
+    ]
     if repaired:
         return f"{repaired[0].rule} at {repaired[0].session}"
     if serving is None:

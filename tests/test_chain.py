@@ -372,7 +372,11 @@ def test_the_command_line_prints_the_belief_in_straight_columns(nvda, capsys, pr
     print_belief(
         held,
         SimpleNamespace(
-            prices=prices, age_in_days=None, belief_notes=[], scheduled_events=lambda _: []
+            prices=prices,
+            age_in_days=None,
+            belief_notes=[],
+            model_in_words="chain",
+            scheduled_events=lambda _: [],
         ),
     )
     lines = capsys.readouterr().out.splitlines()

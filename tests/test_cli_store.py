@@ -141,11 +141,12 @@ def test_a_refused_row_is_exit_code_8_and_says_why(where, server, history):
     server.prices = stale_repeat(history, SECOND)
     finished = refit_on(server, SECOND)
     assert finished.code == 8
-    first = finished.out.splitlines()[0]
-    assert first.startswith("NVDA: refused: 2024-06-06 stale repeat: all prices are those of ")
-    assert first.endswith(
-        "the last good prices, through 2024-06-05, and the last good model stay in service"
+    first, second, *_ = finished.out.splitlines()
+    assert first == (
+        "NVDA: refused the prices: the last good prices, through 2024-06-05, and the last good "
+        "model stay in service"
     )
+    assert second.startswith("  refused: stale repeat at 2024-06-06: all prices are those of ")
     assert belief("now", "--json", at=evening(SECOND)).code == 0
 
 
@@ -153,7 +154,7 @@ def test_a_refused_first_load_serves_nothing(empty, server, history):
     server.prices = stale_repeat(history, FIRST)
     finished = refit_on(server, FIRST)
     assert finished.code == 8
-    assert finished.out.splitlines()[0].endswith("; nothing is in service")
+    assert finished.out.splitlines()[0] == "NVDA: refused the prices: nothing is in service"
 
 
 def test_a_refused_model_names_the_check_that_failed(where, server, monkeypatch):
@@ -161,7 +162,7 @@ def test_a_refused_model_names_the_check_that_failed(where, server, monkeypatch)
     monkeypatch.setattr(refitting_module, "check_model", lambda *_, **__: (failed,))
     finished = refit_on(server, SECOND)
     assert finished.code == 8
-    assert "NVDA: refused: coverage: 90% intervals held 7 of the last 250 closes; " in finished.out
+    assert finished.out.startswith("NVDA: refused the model: the last good prices, through 2024-06")
     assert "  FAILED coverage: 90% intervals held 7 of the last 250 closes\n" in finished.out
 
 
@@ -222,9 +223,19 @@ def test_what_cannot_be_a_symbol_leaves_no_trace(empty, symbol):
 
 def test_a_file_in_place_of_the_source(empty, history, tmp_path):
     path = write_csv(history.until(np.datetime64(FIRST)), tmp_path / "prices.csv")
-    finished = belief("refit", "--prices", str(path), at=evening("2026-01-02"))
+    finished = belief("refit", "NVDA", "--prices", str(path), at=evening("2026-01-02"))
     assert finished.code == 0, finished
     assert json.loads(belief("now", "--json", at=evening("2026-01-02")).out)["as_of"] == FIRST
+
+
+def test_a_file_gives_the_symbol_its_name(empty, history, tmp_path):
+    path = write_csv(history.until(np.datetime64(FIRST)), tmp_path / "xyz.csv")
+    assert "XYZ: published" in belief("refit", "--prices", str(path), at=evening(FIRST)).out
+    assert "audit of XYZ" in belief("data", "check", "--prices", str(path), at=evening(FIRST)).out
+    shown = json.loads(belief("now", "--symbol", "XYZ", "--json", at=evening(FIRST)).out)
+    assert shown["symbol"] == "XYZ"
+    asked = belief("ask", "xyz in a week?", "--symbol", "XYZ", at=evening(FIRST))
+    assert "track record: none" in asked.out
 
 
 def test_a_file_that_is_none_is_exit_code_4(empty, tmp_path):
@@ -297,7 +308,8 @@ def test_without_entries_there_is_nothing_to_score(empty):
 
 def test_before_any_target_has_come_nothing_is_scored(where):
     finished = belief("score", at=evening(FIRST))
-    assert finished.out.splitlines() == ["NVDA: 0 scored", "no live forecast has been scored yet"]
+    first, second = finished.out.splitlines()
+    assert first == "NVDA: 0 scored" and second.startswith("no live forecast has been scored yet")
 
 
 # The ledger
@@ -314,7 +326,7 @@ def test_the_ledger_lists_what_was_said(where):
     assert all("2024-06-05T21:00:00" in line and "NVDA" in line for line in lines[1:])
     assert len(belief("ledger", "--last", "2", at=evening(FIRST)).out.splitlines()) == 3
     assert belief("ledger", "--symbol", "AMD", at=evening(FIRST)).out.startswith(
-        "the ledger is empty"
+        "the ledger has no entry of AMD"
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from belief.errors import UsageError
 from belief.models import MAX_HORIZON, fit
+from belief.prices import Split
 from belief.sessions import session_after
 from belief.sources import load_prices, read_csv
 from belief.track_record import COLUMNS, Scored, bundled_scores, track_record
@@ -19,6 +20,7 @@ from belief_tools.forecast_tool import (
     ForecastTool,
     cents,
     money,
+    moves_as_bundled,
     summary,
 )
 from belief_tools.receipt import events_in_words, receipt
@@ -531,3 +533,34 @@ def test_even_a_tiny_price_is_written_out(decimals):
 )
 def test_money_is_written_as_people_write_it(price, whole, exact):
     assert (money(price), cents(price)) == (whole, exact)
+
+
+OHLC = ("open", "high", "low", "close")
+
+
+def test_a_file_of_another_company_under_a_bundled_name_has_no_bundled_record(tool):
+    assert tool.track_record(21) is not None
+    shuffled = np.random.default_rng(0).permutation(len(tool.prices.session))
+    other = dataclasses.replace(
+        tool.prices,
+        **{name: getattr(tool.prices, name)[shuffled] for name in OHLC},
+        splits=tuple(
+            Split(session, 1.0) for session in tool.prices.session[1:]
+        ),  # every jump is real
+    )
+    assert not moves_as_bundled(other)
+    assert dataclasses.replace(tool, prices=other).track_record(21) is None
+
+
+def test_the_bundled_prices_in_another_basis_keep_their_record(tool):
+    prices = tool.prices
+    adjusted = dataclasses.replace(
+        prices,
+        **{
+            name: getattr(prices, name) / prices.split_factor()
+            for name in ("open", "high", "low", "close")
+        },
+        splits=(),
+    )
+    assert moves_as_bundled(adjusted)
+    assert not moves_as_bundled(dataclasses.replace(prices, symbol="XYZ"))

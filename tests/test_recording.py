@@ -45,7 +45,7 @@ def tool(where):
 
 @pytest.fixture
 def tool_of_the_past(tool):
-    return dataclasses.replace(tool, today=None)
+    return dataclasses.replace(tool, today=None, live=False)
 
 
 def written(where):

@@ -148,7 +148,7 @@ def test_what_is_published_is_a_cold_fit_with_the_weights_the_memories_earned(st
 
 def test_the_first_model_counts_its_memories_as_a_walk_has_weighed_them(store):
     prices = kept_prices(store)
-    weighed = weigh_memories(prices, lambda _: None)
+    weighed = weigh_memories(prices, lambda *_: None)
     assert weighed.known_through == prices.as_of
     first = published(store).fitted.parameters
     np.testing.assert_array_equal(first["total_score"], weighed.parameters["total_score"])
@@ -199,10 +199,10 @@ def test_a_program_of_another_version_begins_anew(store, history, monkeypatch):
     assert refit_on(store, history, FIRST).status == "nothing new"
 
 
-def test_prices_too_few_to_fit_are_kept_and_say_so(empty_store, history):
+def test_a_first_load_too_short_to_fit_says_so_and_keeps_nothing(empty_store, history):
     with pytest.raises(FitError, match="too few"):
         refit_on(empty_store, short_history(FIRST, "2023-08-18"), FIRST)
-    assert kept_prices(empty_store).session.size == 201
+    assert kept_prices(empty_store) is None
     assert published(empty_store) is None
 
 

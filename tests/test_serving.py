@@ -84,7 +84,7 @@ def replace_prices(store, prices):
 def test_without_a_store_the_snapshot_answers_and_none_is_made(where, fitted_now):
     tool = serve(asked())
     assert tool.prices.source == "bundled snapshot"
-    assert tool.published_at is None
+    assert not tool.service.startswith("published")
     assert fitted_now == [("belief", day("2025-02-14"))]
     assert not where.exists()
 
@@ -94,13 +94,13 @@ def test_the_published_model_answers_from_the_prices_of_the_store(store, fitted_
     assert not fitted_now
     assert tool.fitted.to_json() == published(store).fitted.to_json()
     assert (tool.prices.as_of, tool.prices.source) == (day(DAY), "Yahoo Finance")
-    assert tool.published_at == DAY
+    assert tool.service == f"published {DAY}"
     assert tool.age_in_days == 0
 
 
 def test_names_of_a_symbol_lead_to_the_same_model(store, fitted_now):
     for name in ("NVDA", "nvda", " Nvidia "):
-        assert serve(asked(symbol=name)).published_at == DAY
+        assert serve(asked(symbol=name)).service == f"published {DAY}"
     assert not fitted_now
 
 
@@ -117,20 +117,34 @@ def test_a_published_model_speaks_for_a_month_and_no_longer(store, history, fitt
     last = session_after(day(DAY), 22)
     replace_prices(store, history.until(last))
     before = session_after(day(DAY), 21)
-    assert serve(asked(as_of=before)).published_at == DAY
+    assert serve(asked(as_of=before)).service == f"published {DAY}"
     assert not fitted_now
-    assert serve(asked(now=evening(last))).published_at is None
+    assert not serve(asked(as_of=last)).service.startswith("published")
     assert fitted_now == [("belief", last)]
+    # of today the last good model speaks, however old it is, and says so
+    assert serve(asked(now=evening(last))).service == f"published {DAY}"
+
+
+def test_a_model_of_prices_that_were_corrected_does_not_speak_of_an_earlier_day(
+    store, history, fitted_now
+):
+    close = history.close.copy()
+    close[-40] = 0.5 * (history.low[-40] + history.high[-40])
+    replace_prices(store, dataclasses.replace(history, close=close).until(day("2024-06-07")))
+    assert not serve(asked(as_of=day(DAY))).service.startswith("published")
+    assert fitted_now == [("belief", day(DAY))]
+
+
+def test_what_was_asked_of_an_earlier_day_or_a_file_is_not_live(store, tmp_path):
+    assert serve(asked()).live
+    assert not serve(asked(as_of=day(DAY))).live
 
 
 def test_a_model_that_knew_more_than_the_day_asked_for_does_not_answer(store, fitted_now):
     tool = serve(asked(as_of=day("2024-06-04")))
     assert fitted_now == [("belief", day("2024-06-04"))]
-    assert (tool.prices.as_of, tool.published_at, tool.age_in_days) == (
-        day("2024-06-04"),
-        None,
-        None,
-    )
+    assert (tool.prices.as_of, tool.age_in_days) == (day("2024-06-04"), None)
+    assert not tool.service
 
 
 def test_of_several_publications_the_last_that_knew_no_more_answers(store, history, fitted_now):
@@ -141,7 +155,7 @@ def test_of_several_publications_the_last_that_knew_no_more_answers(store, histo
     assert published(store).fitted.to_json() != before
     assert serve(asked(as_of=day(DAY))).fitted.to_json() == before
     assert serve(asked(as_of=day("2024-06-06"))).fitted.trained_through == day(DAY)
-    assert serve(asked(now=evening("2024-06-07"))).published_at == "2024-06-07"
+    assert serve(asked(now=evening("2024-06-07"))).service == "published 2024-06-07"
     assert not fitted_now
 
 
@@ -153,7 +167,7 @@ def test_other_models_are_fitted_to_the_prices_of_the_store(store, fitted_now):
 
 def test_a_model_of_another_program_does_not_serve(store, fitted_now, monkeypatch):
     monkeypatch.setattr(serving, "code_fingerprint", lambda: "another")
-    assert serve(asked()).published_at is None
+    assert serve(asked()).service.startswith("published") is False
     assert fitted_now == [("belief", day(DAY))]
 
 
@@ -163,7 +177,7 @@ def test_a_model_of_another_history_does_not_serve(store, history, fitted_now):
     replace_prices(store, history.until(day("2024-06-07")))
     with store.write() as connection:
         connection.exec_driver_sql("DELETE FROM prices WHERE session < '2023-05-01'")
-    assert serve(asked(now=evening("2024-06-07"))).published_at is None
+    assert serve(asked(now=evening("2024-06-07"))).service.startswith("published") is False
     assert fitted_now == [("belief", day("2024-06-07"))]
 
 
@@ -176,7 +190,7 @@ def test_a_file_answers_in_place_of_the_store(store, fitted_now, tmp_path):
         columns = (prices.session, prices.open, prices.high, prices.low, prices.close)
         rows.writerows(list(zip(*(column[-300:] for column in columns), strict=True)))
     tool = serve(asked(csv=path))
-    assert (tool.prices.as_of, tool.published_at) == (day("2024-03-01"), None)
+    assert (tool.prices.as_of, tool.service, tool.live) == (day("2024-03-01"), "", False)
     assert stored_or_named(None, path).as_of == day("2024-03-01")
 
 
@@ -233,17 +247,17 @@ def test_week_ends_and_holidays_are_no_sessions(store):
 
 def test_old_prices_answer_those_who_accept_them_and_say_their_age(store, fitted_now):
     tool = serve(asked(now=evening("2024-08-05"), stale_ok=True))
-    assert tool.published_at == DAY
+    assert tool.service == f"published {DAY}"
     assert tool.age_in_days == 61
 
 
 def test_a_day_asked_for_is_never_stale(store, fitted_now):
-    assert serve(asked(now=evening("2024-08-05"), as_of=day(DAY))).published_at == DAY
+    assert serve(asked(now=evening("2024-08-05"), as_of=day(DAY))).service == f"published {DAY}"
 
 
 def test_prices_that_are_not_live_are_never_stale(store, history, fitted_now):
     replace_prices(store, dataclasses.replace(history.until(day(DAY)), source="bundled snapshot"))
-    assert serve(asked(now=evening("2024-08-05"))).published_at == DAY
+    assert serve(asked(now=evening("2024-08-05"))).service == f"published {DAY}"
 
 
 # A store in trouble

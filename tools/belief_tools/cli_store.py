@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from belief.errors import PricesError, UsageError
+from belief.errors import BeliefError, PricesError, UsageError
 from belief_tools import clock
-from belief_tools.terminal import one_line, say
+from belief_tools.terminal import one_line, say, say_error
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from belief.bars import Bars
+    from belief.ledger import Recorded
     from belief.refit import Fetch, Progress, Refit
     from belief.store import Store
 
@@ -31,7 +34,10 @@ data = typer.Typer(help="Prices and their audit.", rich_markup_mode=None, no_arg
 app.add_typer(ledger, name="ledger")
 app.add_typer(data, name="data")
 
-Named = Annotated[str, typer.Argument(help="Ticker symbol.")]
+Named = Annotated[
+    str | None,
+    typer.Argument(help="Ticker symbol.  [default: NVDA, or the name of the --prices file]"),
+]
 OneOf = Annotated[str | None, typer.Option("--symbol", help="Ticker symbol.  [default: all]")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 PricesFile = Annotated[
@@ -49,7 +55,7 @@ Snapshot = Annotated[
 
 @app.command()
 def refit(
-    symbol: Named = "NVDA",
+    symbol: Named = None,
     prices: PricesFile = None,
     snapshot: Snapshot = False,
     anew: Annotated[
@@ -70,8 +76,15 @@ def refit(
     if watch:
         if prices is not None or snapshot or anew:
             raise UsageError("--watch waits for new sessions at Yahoo; give it no other option")
+
+        def refit_and_score() -> "np.datetime64 | None":
+            last = _refit(name, fetch, as_json, anew=False, indent=None).as_of
+            for line in _score(name):
+                say(line)
+            return last
+
         try:
-            watching.watch(lambda: _refit(name, fetch, as_json, anew=False).as_of)
+            watching.watch(refit_and_score)
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
     code = EXIT_CODES[_refit(name, fetch, as_json, anew=anew).status]
@@ -79,7 +92,9 @@ def refit(
         raise typer.Exit(code)
 
 
-def _refit(symbol: str, fetch: "Fetch", as_json: bool, *, anew: bool) -> "Refit":
+def _refit(
+    symbol: str, fetch: "Fetch", as_json: bool, *, anew: bool, indent: int | None = 2
+) -> "Refit":
     """Refit once and print how it ended."""
     from belief.refit import refit as refit_symbol
     from belief_tools import refit_table as shown
@@ -88,7 +103,7 @@ def _refit(symbol: str, fetch: "Fetch", as_json: bool, *, anew: bool) -> "Refit"
     with _store() as store, _progress() as progress:
         done = refit_symbol(symbol, store, fetch, now=clock.now(), anew=anew, progress=progress)
     if as_json:
-        _print_json(shown.as_json(symbol, done))
+        _print_json(shown.as_json(symbol, done), indent=indent)
     else:
         shown.print_refit(symbol, done)
     prices = done.audit.prices
@@ -121,30 +136,56 @@ def _progress() -> "Iterator[Progress]":
 @app.command()
 def score(symbol: OneOf = None, as_json: Json = False) -> None:
     """Mark the forecasts and answers whose targets have passed; each is marked once."""
-    from belief import store as stored
     from belief.ledger import entries
-    from belief.ledger_scores import score_due
     from belief_tools import ledger_table as shown
 
     told: dict[str, Any] = {}
+    failed: list[BeliefError] = []
     with _store() as store:
         for name in _symbols(store, symbol):
-            with store.write() as connection:
-                prices = stored.load_prices(connection, name)
-                if prices is None:
-                    continue
-                scored, closeless = score_due(connection, name, prices, stored.utc(clock.now()))
-            told[name] = {"scored": len(scored), "without_close": len(closeless)}
-            if not as_json:
-                shown.print_scores(name, scored, closeless)
-        with store.read() as connection:
-            all_of_them = entries(connection, symbol=_upper(symbol))
+            try:
+                told[name] = _mark(store, name)
+            except BeliefError as error:  # one symbol's damage is no reason to leave the others
+                say_error(error)
+                failed.append(error)
+        marked = {name: marks for name, marks in told.items() if marks is not None}
+        if not as_json:
+            for name, marks in marked.items():
+                shown.print_scores(name, *marks)
+            with store.read() as connection:
+                everything = entries(connection, symbol=_upper(symbol)) if marked else []
     if as_json:
-        _print_json(told)
-    elif told:
-        shown.print_standing(all_of_them)
-    else:
+        counts = {
+            name: {"scored": len(scored), "without_close": len(closeless)}
+            for name, (scored, closeless) in marked.items()
+        }
+        _print_json(counts)
+    elif marked:
+        shown.print_standing(everything)
+    elif not failed:
         print("nothing to score: no symbol has prices in the store; run belief refit")
+    if failed:
+        raise typer.Exit(failed[0].exit_code)
+
+
+def _mark(store: "Store", symbol: str) -> "tuple[list[Recorded], list[Recorded]] | None":
+    """Score what is due of a symbol; None when the store has no prices of it."""
+    from belief import store as stored
+    from belief.ledger_scores import score_due
+
+    with store.write() as connection:
+        prices = stored.load_prices(connection, symbol)
+        if prices is None:
+            return None
+        return score_due(connection, symbol, prices, stored.utc(clock.now()))
+
+
+def _score(symbol: str) -> "Iterator[str]":
+    """Score what is due of a symbol, and say how much that was."""
+    with _store() as store:
+        marks = _mark(store, symbol)
+    if marks is not None and marks[0]:
+        yield f"{len(marks[0])} forecasts and answers were scored"
 
 
 @ledger.callback()
@@ -165,7 +206,7 @@ def show_ledger(
     if as_json:
         _print_json({"entries": [_plain(each) for each in found]})
     else:
-        shown.print_entries(found)
+        shown.print_entries(found, _upper(symbol))
 
 
 @ledger.command("show")
@@ -223,18 +264,23 @@ def verify() -> None:
     from belief.ledger import breaks
     from belief.ledger_scores import changed_scores
 
+    failed: list[BeliefError] = []
     with _store() as store:
         symbols = _symbols(store, None)
         with store.read() as connection:
             found = list(breaks(connection))
             broken = {each.symbol for each in found}
             for name in symbols:
-                if name not in broken:
-                    prices = stored.load_prices(connection, name)
-                    found += changed_scores(connection, name, prices)
+                try:
+                    if name not in broken:
+                        prices = stored.load_prices(connection, name)
+                        found += changed_scores(connection, name, prices)
+                except BeliefError as error:
+                    say_error(error)
+                    failed.append(error)
     for each in found:
         print(f"{each.symbol} entry {each.number}: {one_line(each.reason)}")
-    if found:
+    if found or failed:
         raise typer.Exit(BROKEN)
     print(f"the ledger is whole: {', '.join(symbols) or 'it is empty'}")
 
@@ -257,7 +303,7 @@ def export(
 
 @data.command()
 def check(
-    symbol: Named = "NVDA",
+    symbol: Named = None,
     prices: PricesFile = None,
     snapshot: Snapshot = False,
     as_json: Json = False,
@@ -279,13 +325,14 @@ def check(
         raise typer.Exit(code)
 
 
-def _source(symbol: str, prices: Path | None, snapshot: bool) -> "tuple[str, Fetch]":
+def _source(symbol: str | None, prices: Path | None, snapshot: bool) -> "tuple[str, Fetch]":
     """The symbol as the store has it, and what gives its bars."""
     from belief_tools.serving import upper_symbol
 
     if prices is not None and snapshot:
         raise UsageError("--prices and --snapshot are two sources; give one")
-    name = upper_symbol(symbol)
+    named = prices.stem if symbol is None and prices is not None else symbol
+    name = upper_symbol(named)
     if prices is not None:
         from belief.sources import bars_from_csv
 
@@ -347,5 +394,5 @@ def _plain(recorded: Any) -> dict[str, Any]:
     }
 
 
-def _print_json(value: dict[str, Any]) -> None:
-    print(json.dumps(value, indent=2), flush=True)
+def _print_json(value: dict[str, Any], *, indent: int | None = 2) -> None:
+    print(json.dumps(value, indent=indent), flush=True)

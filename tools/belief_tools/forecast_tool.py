@@ -15,7 +15,7 @@ from belief.models import MAX_HORIZON, belief, forecast_id, forecasts, target_se
 from belief.posterior import Belief
 from belief.prices import Prices
 from belief.sessions import horizon_of, parse_day, session_after
-from belief.sources import bundled_symbol
+from belief.sources import bundled_symbol, load_prices
 from belief.track_record import MODEL, Scored, TrackRecord, bundled_scores, choose
 from belief.view import View, blended
 
@@ -26,6 +26,7 @@ BEYOND_TARGET = 60  # sessions; no window of an event is wider
 LEAST_EVENT = 0.05  # scheduled events less likely before the target are not named
 MERGED = 1.15  # regimes whose volatilities are closer than this are not told apart
 HIGHEST_LEVEL = 1e9
+SAME_MOVE = 1e-3  # by which daily log returns of one stock differ between sources, at most
 LONGEST_DAY = 40  # characters that an error may repeat
 # A language model is not shown what it has no use for; a person is.
 NOT_SHOWN = ("model", "forecast_id")
@@ -165,7 +166,10 @@ class ForecastTool:
         today: the day on the clock, to tell the age of the prices; None when as_of was asked for.
         ledger: the forecasts of the symbol that were given out, with their scores, or None; where
             they are too few the bundled backtest speaks.
-        published_at: ISO day on which the model was put in service; None when it was fitted now.
+        service: since when the model serves, or why it does not, in words; empty for a model that
+            was fitted to prices that nobody publishes models of.
+        live: whether its forecasts count in a track record: neither an earlier day nor a file was
+            asked for.
         views: views of a person to be taken in, by ISO date of their target, in dollars of as_of.
     """
 
@@ -173,7 +177,8 @@ class ForecastTool:
     fitted: FittedModel
     today: np.datetime64 | None
     ledger: Scored | None = None
-    published_at: str | None = None
+    service: str = ""
+    live: bool = True
     views: Mapping[str, View] = field(default_factory=dict)
 
     @property
@@ -255,7 +260,7 @@ class ForecastTool:
         """
         if self.fitted.model != MODEL:
             return None
-        backtest = bundled_scores(self.prices.symbol)
+        backtest = bundled_scores(self.prices.symbol) if moves_as_bundled(self.prices) else None
         return choose(self.ledger, backtest, horizon, self.prices.as_of)
 
     def _check_symbol(self, symbol: object) -> None:
@@ -299,7 +304,7 @@ class ForecastTool:
         fitted = self.fitted
         behind = horizon_of(fitted.trained_through, fitted.known_through)
         ago = "" if not behind else f", {behind} session{'s' if behind > 1 else ''} before"
-        served = "" if self.published_at is None else f", published {self.published_at}"
+        served = f", {self.service}" if self.service else ""
         return f"{fitted.model} fitted through {fitted.trained_through}{ago}{served}"
 
     @property
@@ -330,6 +335,26 @@ class ForecastTool:
                 f"two regimes differ by only {ratio - 1:.0%} in volatility: read them as one"
             )
         return notes + self.belief_notes
+
+
+def moves_as_bundled(prices: Prices) -> bool:
+    """Say whether prices are those of the bundled symbol whose name they have.
+
+    A file of another company's prices can be called by any symbol; a record of forecasts of the
+    bundled prices says nothing about it.
+
+    Args:
+        prices: of a symbol.
+    """
+    if bundled_symbol(prices.symbol) != prices.symbol:
+        return False
+    bundled = load_prices(prices.symbol)
+    _, own, other = np.intersect1d(prices.session, bundled.session, return_indices=True)
+    moves = [
+        np.diff(np.log(each.quoted_close()[rows]))
+        for each, rows in ((prices, own), (bundled, other))
+    ]
+    return bool(own.size > 1 and np.median(np.abs(moves[0] - moves[1])) < SAME_MOVE)
 
 
 def summary(name: str, forecast: Forecast) -> str:

@@ -20,10 +20,16 @@ FORMATS: Final = (".csv", ".parquet")
 LONGEST_QUESTION: Final = 60
 
 
-def print_entries(recorded: Sequence[Recorded]) -> None:
-    """Print entries, one a line."""
+def print_entries(recorded: Sequence[Recorded], symbol: str | None) -> None:
+    """Print entries, one a line.
+
+    Args:
+        recorded: the entries.
+        symbol: the only one that was asked for, or None.
+    """
     if not recorded:
-        print("the ledger is empty; belief refit, ask and now write to it")
+        which = "the ledger is empty" if symbol is None else f"the ledger has no entry of {symbol}"
+        print(f"{which}; belief refit, ask and now write to it")
         return
     print("made at (UTC)        name          kind      symbol  target      said")
     for each in recorded:
@@ -150,7 +156,10 @@ def print_standing(recorded: Sequence[Recorded]) -> None:
     """Print how the live entries came out, by model and horizon; answers beside forecasts."""
     live = [each for each in recorded if each.score is not None and each.entry.live]
     if not live:
-        print("no live forecast has been scored yet")
+        print(
+            "no live forecast has been scored yet: those made before their target's session count, "
+            "not what was said in hindsight"
+        )
         return
     print(
         f"\n{'said by':<24}{'sessions':>9}{'scored':>8}{'log score':>11}{'|error| $':>11}"

@@ -57,14 +57,13 @@ def _forecasts(
     from belief.ledger import forecast_entry
     from belief.store import utc
 
-    live = tool.today is not None
     return [
         forecast_entry(
             tool.fitted,
             tool.prices,
             forecast,
             made_at=utc(now),
-            live=live,
+            live=tool.live,
             view=tool.views.get(str(forecast.target)),
         )
         for forecast in shown
@@ -91,7 +90,7 @@ def _answer(tool: ForecastTool, given: "Answer", now: datetime.datetime) -> "Ent
         kind="answer",
         name=hashlib.sha256(said.encode("utf-8", "replace")).hexdigest()[:12],
         made_at=made_at,
-        live=tool.today is not None and (target is None or is_live(made_at, target)),
+        live=tool.live and (target is None or is_live(made_at, target)),
         model=given.model,
         origin=None if result is None else tool.prices.as_of,
         target=target,

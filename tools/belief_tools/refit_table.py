@@ -8,17 +8,20 @@ from belief_tools.audit_table import plain
 from belief_tools.belief_table import last_session_sentence
 from belief_tools.terminal import one_line
 
+MOST_SHOWN = 20  # findings
 SHIFT_SHOWN = 0.005  # a regime's probability that moved by less is not named
 
 
 def print_refit(symbol: str, done: Refit) -> None:
     """Print how a refit ended, what the audit found, and what changed in the belief and why."""
     print(f"{symbol}: {headline(done)}")
-    for finding in done.audit.findings:
-        if finding.outcome != "noted":
-            where = "" if finding.session is None else f" at {finding.session}"
-            found = f"{finding.outcome}: {finding.rule}{where}: {finding.value}; {finding.action}"
-            print(f"  {one_line(found)}")
+    told = [each for each in done.audit.findings if each.outcome != "noted"]
+    for finding in told[:MOST_SHOWN]:
+        where = "" if finding.session is None else f" at {finding.session}"
+        found = f"{finding.outcome}: {finding.rule}{where}: {finding.value}; {finding.action}"
+        print(f"  {one_line(found)}")
+    if len(told) > MOST_SHOWN:
+        print(f"  and {len(told) - MOST_SHOWN:,} more; belief data check {symbol} --json lists all")
     for check in done.checks:
         met = f"{'passed' if check.passed else 'FAILED'} {check.name}: {check.reason}"
         print(f"  {one_line(met)}")
@@ -33,12 +36,13 @@ def headline(done: Refit) -> str:
         return f"nothing new; the model in service knows the sessions through {done.as_of}"
     if done.status == "published":
         return f"published a model of the sessions through {done.as_of}"
+    what = "the prices" if done.audit.refused else "the model"
     kept = (
-        "nothing is in service"
-        if done.as_of is None
-        else f"the last good prices, through {done.as_of}, and the last good model stay in service"
+        f"the last good prices, through {done.as_of}, and the last good model stay in service"
+        if done.in_service
+        else "nothing is in service"
     )
-    return f"refused: {one_line('; '.join(done.reasons), longest=300)}; {kept}"
+    return f"refused {what}: {kept}"
 
 
 def change_in_words(change: Change) -> list[str]:

@@ -86,7 +86,8 @@ def serve(asked: Asked) -> ForecastTool:
     """
     store = None if asked.csv is not None else find_store()
     if store is None:
-        return _fitted_now(load_named(asked.symbol, asked.csv), asked)
+        tool = _fitted_now(load_named(asked.symbol, asked.csv), asked)
+        return dataclasses.replace(tool, live=tool.live and asked.csv is None)
     with store, store.read() as connection:
         kept = _kept(connection, upper_symbol(asked.symbol), asked)
     if kept.prices is None:
@@ -125,11 +126,15 @@ def _kept(connection: "Connection", symbol: str, asked: Asked) -> _Kept:
 def _served(prices: Prices, publication: "Publication | None", asked: Asked) -> ForecastTool:
     """The published model at the last session, or a fit made now."""
     cut = prices if asked.as_of is None else prices.until(asked.as_of)
-    fitted = None if publication is None else _carried(publication, cut)
+    exactly = asked.as_of is not None
+    fitted = None if publication is None else _carried(publication, cut, exactly=exactly)
     if fitted is None or publication is None:
-        return _fitted_now(prices, asked)
-    since = publication.published_at[:10]
-    return ForecastTool(cut, fitted, _today(asked), published_at=since)
+        tool = _fitted_now(prices, asked)
+        if asked.model != DEFAULT_MODEL or asked.as_of is not None:
+            return tool
+        return dataclasses.replace(tool, service="fitted now: no published model fits")
+    since = f"published {publication.published_at[:10]}"
+    return ForecastTool(cut, fitted, _today(asked), service=since, live=asked.as_of is None)
 
 
 def _as_quoted(views: "Sequence[Recorded]", prices: Prices) -> dict[str, View]:
@@ -208,12 +213,19 @@ def _refuse_stale(prices: Prices, asked: Asked) -> None:
         )
 
 
-def _carried(publication: "Publication", cut: Prices) -> FittedModel | None:
-    """The published model at the last session, or None when it is not of these prices."""
+def _carried(publication: "Publication", cut: Prices, *, exactly: bool) -> FittedModel | None:
+    """The published model at the last session, or None when it is not of these prices.
+
+    The model in service answers on after corrections, until it is replaced; of an earlier day only
+    a model of exactly what was known then speaks.
+    """
     if publication.code_fingerprint != code_fingerprint():
         return None
-    if horizon_of(publication.session, cut.as_of) > NEAR:
-        return None
+    if exactly:
+        known = cut.until(publication.session)
+        near = horizon_of(publication.session, cut.as_of) <= NEAR
+        if not near or known.fingerprint() != publication.prices_fingerprint:
+            return None
     try:
         return carry(publication.fitted, cut)
     except ValueError:
@@ -222,7 +234,8 @@ def _carried(publication: "Publication", cut: Prices) -> FittedModel | None:
 
 def _fitted_now(prices: Prices, asked: Asked) -> ForecastTool:
     cut = prices if asked.as_of is None else prices.until(asked.as_of)
-    return ForecastTool(cut, cached_fit(asked.model, cut), _today(asked))
+    fitted = cached_fit(asked.model, cut)
+    return ForecastTool(cut, fitted, _today(asked), live=asked.as_of is None)
 
 
 def _today(asked: Asked) -> np.datetime64 | None:

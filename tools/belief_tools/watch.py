@@ -51,5 +51,7 @@ def next_refit(now: datetime.datetime) -> datetime.datetime:
 
 
 def _sleep_until(due: datetime.datetime) -> None:
-    while (left := (due - clock.now()).total_seconds()) > 0.0:
+    """Sleep by the clock, but never longer than it said at first: it may have been ahead."""
+    end = time.monotonic() + (due - clock.now()).total_seconds()
+    while (left := min((due - clock.now()).total_seconds(), end - time.monotonic())) > 0.0:
         time.sleep(min(left, LONGEST_NAP))

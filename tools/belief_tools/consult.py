@@ -134,7 +134,7 @@ def answer(
     if question.kind == "past_price":
         carried = carried_in_words(question, tool.prices.symbol)
         plain = _plain(question, past_price(question, tool), "past price")
-        return replace(plain, notes=(carried,) if carried else ())
+        return replace(plain, notes=(*((carried,) if carried else ()), *question.notes))
     return _Consultation(question, tool, connect, mode, earlier).run()
 
 
@@ -184,6 +184,7 @@ class _Consultation:
             self.notes.append(carried)
         elif question.symbol is None:
             self.notes.append(f"the question names no company; {tool.prices.symbol} was assumed")
+        self.notes += question.notes
         if question.other_symbols:
             others = ", ".join(question.other_symbols)
             self.notes.append(f"only {tool.prices.symbol} is answered for, not {others}")

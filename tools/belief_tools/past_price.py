@@ -9,7 +9,7 @@ from belief_tools.questions import Question
 
 MORE_THAN_A_CLOSE = re.compile(
     r"\b(?:highest|lowest|high|low|peak|average|mean|returns?|gain(?:ed)?|perform\w*|change[ds]?"
-    r"|volum\w*|since|between|range|most|best|worst)\b",
+    r"|volum\w*|since|between|range|most(?! recent)|best|worst)\b",
     re.IGNORECASE,
 )
 

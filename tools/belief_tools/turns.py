@@ -42,8 +42,15 @@ def read(text: str, tool: ForecastTool, earlier: Sequence[Turn] = ()) -> Questio
     """
     # bytes of a command line that are no UTF-8 arrive as lone surrogates, which cannot be sent
     text = text.encode("utf-8", "replace").decode("utf-8")
-    last = _leaned_on(earlier)
-    return read_question(text, as_of=tool.prices.as_of, symbols=tool.symbols, earlier=last)
+    prices = tool.prices
+    return read_question(
+        text,
+        as_of=prices.as_of,
+        symbols=tool.symbols,
+        earlier=_leaned_on(earlier),
+        last_close=float(prices.close[-1]),
+        events=prices.events,
+    )
 
 
 def turn_of(question: Question, given: "Answer | None") -> Turn:

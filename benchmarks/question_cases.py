@@ -1,0 +1,128 @@
+"""Score how questions are understood on cases of which the right reply is written down.
+
+Each case says what a question asks for as of Friday 2024-03-01, with Nvidia at $822.79: a forecast
+(for which session, with which price levels), a past price (of which session) or something else.
+Prints the misread ones and the share that was right; exits with 1 below 95 %.
+
+    python benchmarks/question_cases.py [QUESTIONS.jsonl]
+    python benchmarks/question_cases.py --model [QUESTIONS.jsonl]    the reply of the whole pipeline
+
+With --model the local language model answers, and a reply is right when the forecast it rests on is
+for the right session and levels, when a past price is that of the right session, and when anything
+else gets neither. This takes some seconds a question.
+"""
+
+import json
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from belief.errors import UnknownSymbol, UsageError
+from belief.model_cache import cached_fit
+from belief.models import DEFAULT_MODEL
+from belief.prices import Prices
+from belief.sources import load_prices
+from belief_tools.consult import answer
+from belief_tools.forecast_tool import ForecastTool
+from belief_tools.local_model import local_endpoint
+from belief_tools.turns import read
+
+QUESTIONS = Path(__file__).with_name("cases") / "questions.jsonl"
+AS_OF = "2024-03-01"
+LEAST_RIGHT = 0.95
+KINDS = {"future_price": "forecast", "past_price": "past_price", "other": "other"}
+
+
+class Understood(NamedTuple):
+    """What a question was taken for."""
+
+    kind: str
+    target: str | None = None
+    levels: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Known:
+    """The prices and names that questions are read with, without a model fitted to them."""
+
+    prices: Prices
+    symbols: dict[str, tuple[str, ...]]
+
+
+def cases(path=QUESTIONS):
+    """Read the cases, one JSON object a line."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def wanted(case):
+    """Say what a case takes the question for."""
+    return Understood(case["kind"], case["target"], tuple(map(float, case["levels"])))
+
+
+def known_then():
+    """Give what was known on the day of the cases."""
+    prices = load_prices("NVDA").until(np.datetime64(AS_OF))
+    return Known(prices, {prices.symbol: (prices.name, "Nvidia")})
+
+
+def understood(question, known):
+    """Read a question without a language model; what is about another company is none of ours."""
+    asked = read(question, known)
+    if asked.symbol is None and asked.other_symbols:
+        return Understood("other")
+    target = None if asked.target is None else str(asked.target)
+    return Understood(KINDS[asked.kind], target, asked.levels)
+
+
+def replied(question, tool, *, dated):
+    """Ask through the whole pipeline; without a date in the question any session will do."""
+    try:
+        given = answer(question, tool, lambda: local_endpoint(say=print))
+    except (UnknownSymbol, UsageError) as error:
+        return Understood("other"), str(error)
+    if given.result is not None:
+        levels = tuple(float(entry["level"]) for entry in given.result.prob_above)
+        target = given.result.target if dated else None
+        return Understood("forecast", target, levels), given.text
+    if given.stop_reason != "past price":
+        return Understood("other"), given.text
+    day = re.search(r"closed at .* on (\d{4}-\d\d-\d\d)", given.text)
+    return Understood("past_price", day and day[1]), given.text
+
+
+def misread(asked, understand):
+    """Yield the cases that were taken for something else, with what they were taken for."""
+    for case in asked:
+        got, said = understand(case)
+        if got != wanted(case):
+            yield case, got, said
+
+
+def main(arguments):
+    """Print the misread questions and the share that was read right."""
+    asked = cases(*[Path(name) for name in arguments if name != "--model"])
+    known = known_then()
+    if "--model" in arguments:
+        tool = ForecastTool(known.prices, cached_fit(DEFAULT_MODEL, known.prices), None)
+        wrong = misread(
+            asked, lambda case: replied(case["question"], tool, dated=case["target"] is not None)
+        )
+    else:
+        wrong = misread(asked, lambda case: (understood(case["question"], known), None))
+    n_wrong = 0
+    for case, got, said in wrong:
+        n_wrong += 1
+        print(f"{case['question']!r} ({case['note']})")
+        print(f"    is    {wanted(case)}\n    taken {got}" + (f"\n    {said}" if said else ""))
+        sys.stdout.flush()
+    right = 1.0 - n_wrong / len(asked)
+    print(f"{len(asked) - n_wrong} of {len(asked)} questions were read right: {right:.1%}")
+    return 0 if right >= LEAST_RIGHT else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,86 @@
+"""Find the companies that a question names, by ticker, by name, or by a name with a slip in it."""
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+
+from belief_tools.marked_text import blank, blank_all, whole_words
+
+# Only what people commonly ask about; anything else needs "$XYZ", "NYSE: XYZ" or "XYZ's stock".
+_WELL_KNOWN = dict(
+    entry.split(" ", 1)
+    for entry in (
+        "AAPL apple, MSFT microsoft, GOOGL google|alphabet|GOOG, AMZN amazon, NVDA nvidia, TSLA "
+        "tesla, "
+        "META facebook|meta|meta platforms, AMD advanced micro devices, INTC (?-i:Intel), AVGO "
+        "broadcom, "
+        "TSM tsmc|taiwan semiconductor, QCOM qualcomm, MU micron, ASML asml, "
+        "SMCI super ?micro, PLTR palantir, ORCL oracle, IBM ibm, CSCO cisco, CRM salesforce, "
+        "ADBE adobe, NFLX netflix, DIS disney, BRK.B berkshire(?: hathaway)?, JPM jp ?morgan, "
+        "BAC bank of america, GS goldman sachs, WMT walmart, KO coca[- ]cola, "
+        "PEP pepsi(?:co)?, MCD mcdonald's, NKE nike, BA boeing, XOM exxon(?:mobil)?, PFE pfizer, "
+        "LLY eli lilly, UBER uber, GME gamestop, SPY s&p(?: ?500)?, "
+        "QQQ nasdaq[- ]100, DJI dow jones, BTC bitcoin, ETH ethereum"
+    ).split(", ")
+)
+_TICKER_FORMS = re.compile(
+    r"\$(?P<cash>[A-Za-z]{1,5})\b"
+    r"|\b(?:NASDAQ|NYSE|AMEX|Nasdaq)\s*:\s*(?P<listed>[A-Z]{1,5})\b"
+    r"|\b[Tt]icker\s+(?:[Ss]ymbol\s+)?(?P<ticker>[A-Z]{1,5})\b"
+    r"|\b(?P<owner>[A-Z][A-Za-z&]+)(?:'s|s'|')\s+(?:stock|shares?|closing|price)\b"
+    r"|(?<=[a-z,] )(?P<stock>[A-Z][A-Za-z&]+)\s+(?:stock|shares?)\b"
+    r"|\b(?:stock|shares?)(?:\s+price)?\s+of\s+(?P<of>[A-Z][A-Za-z&]+)"
+)
+_NO_COMPANY = whole_words(
+    r"what|today|tomorrow|yesterday|it|its|the|this|next|company|corp|corporation|inc|us|ai|tech"
+    r"|mon|tues|wednes|thurs|fri|\w+day|january|february|march|april|may|june|july|august|september"
+    r"|october|november|december|usd|q[1-4]|christmas|stock"
+)
+
+
+def read_symbols(
+    text: str, symbols: Mapping[str, Sequence[str]]
+) -> tuple[str | None, tuple[str, ...], str]:
+    """Find the known symbol and any other company; return the text with both blanked out."""
+    known = {symbol: _symbol_pattern(symbol, names) for symbol, names in symbols.items()}
+    first = {s: m.start() for s, pattern in known.items() if (m := pattern.search(text))}
+    named = sorted(first, key=lambda symbol: first[symbol])
+    for symbol in named:
+        text = blank_all(known[symbol], text)
+    if not named and (typo := _misspelled(text, symbols)):
+        named = [typo[0]]
+        text = blank(text, *typo[1])
+    others: list[str] = []
+    for symbol, names in _WELL_KNOWN.items():
+        pattern = re.compile(rf"(?<![\w#])(?:{re.escape(symbol)}|(?i:{names}))(?![\w#])")
+        if symbol not in symbols and pattern.search(text):
+            others.append(symbol)
+            text = blank_all(pattern, text)
+    for match in _TICKER_FORMS.finditer(text):
+        word = match[match.lastgroup or 0]
+        if not _NO_COMPANY.fullmatch(word):
+            others.append(word.upper() if match["cash"] else word)
+            text = blank(text, *match.span(match.lastgroup or 0))
+    return (named[0] if named else None), (*named[1:], *dict.fromkeys(others)), text
+
+
+def _symbol_pattern(symbol: str, names: Sequence[str]) -> re.Pattern[str]:
+    """Match a name in any case; a ticker that could be a word (ALL, F) only where it is marked."""
+    ticker = re.escape(symbol)
+    marked = rf"\$(?i:{ticker})|(?:NASDAQ|Nasdaq|NYSE|AMEX)\s*:\s*{ticker}|[Tt]icker\s+{ticker}"
+    bare = f"(?i:{ticker})" if len(symbol) >= 4 else ticker if len(symbol) > 1 else "(?!)"
+    called = [re.escape(name) for name in sorted(names, key=len, reverse=True)]
+    named = "|".join([*called, _WELL_KNOWN.get(symbol, "(?!)")])
+    return re.compile(rf"(?<!\w)(?:{marked}|{bare}|(?i:{named}))(?!\w)")
+
+
+def _misspelled(
+    text: str, symbols: Mapping[str, Sequence[str]]
+) -> tuple[str, tuple[int, int]] | None:
+    """Find a one-word name with a slip in it ("Nvidea"), with its place in the text."""
+    names = {name.lower(): symbol for symbol in symbols for name in symbols[symbol]}
+    for match in re.finditer(r"[A-Za-z]{5,}", text):
+        close = difflib.get_close_matches(match[0].lower(), names, n=1, cutoff=0.8)
+        if close and close[0][0] == match[0][0].lower():
+            return names[close[0]], match.span()
+    return None

@@ -5,7 +5,7 @@ small revision of the last sessions. What cannot be mended without guessing is r
 nothing is taken. No clock is looked at: the same rows give the same findings.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -44,6 +44,7 @@ SAME: Final = 0.002  # relative difference up to which a price is the one that i
 ONE_FACTOR: Final = 0.005  # relative spread of the ratios when all prices are off by one factor
 LARGEST_REVISION: Final = 0.05
 MOST_REVISED: Final = 3  # rows at once
+AT_ODDS: Final = ("overlap changed", "revised", "gap")  # with what is kept, perhaps for good
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +109,8 @@ def audit(bars: Bars, known: Prices | None) -> Audit:
 
     Returns:
         The findings, and the prices when none of them refuses. Auditing the same bars with these
-        prices as `known` changes nothing.
+        prices as `known` changes nothing. Prices from which no row and no split was taken are
+        still from the source they were.
     """
     found = _mismatches(bars, known)
     if refuse(found):
@@ -149,11 +151,22 @@ def _update(bars: Bars, known: Prices, table: Table, found: tuple[Finding, ...])
     overlap = _overlap(known, table)
     changes = tuple(_changes(known, table, overlap))
     if refuse(changes):
-        return Audit((*found, *changes), None, 0)
+        return Audit(_with_way_out((*found, *changes), known.symbol), None, 0)
     joined, fresh = _joined(known, table, overlap)
     after = np.datetime64(known.as_of + np.timedelta64(1, "D"))
-    found = (*found, *changes, *check_series(joined, fresh, after))
+    found = _with_way_out((*found, *changes, *check_series(joined, fresh, after)), known.symbol)
     return _made(bars, known, joined, found, n_new=joined.session.size - known.session.size)
+
+
+def _with_way_out(found: tuple[Finding, ...], symbol: str) -> tuple[Finding, ...]:
+    """Add what to do when a source stays at odds with the prices that are kept."""
+    way_out = f"or replace all that is kept: belief refit {symbol} --anew"
+    return tuple(
+        f._replace(action=f"{f.action}; {way_out}")
+        if f.outcome == REFUSED and f.rule in AT_ODDS
+        else f
+        for f in found
+    )
 
 
 def _overlap(known: Prices, table: Table) -> _Overlap:
@@ -287,6 +300,9 @@ def _made(
     """Make the prices, whose own rules have the last word."""
     if refuse(found):
         return Audit(found, None, 0)
+    events = _events(bars, known, table.session[-1])
+    if known is not None and _nothing_taken(known, table):
+        return Audit(found, replace(known, events=events), 0)
     try:
         prices = Prices(
             symbol=bars.symbol,
@@ -298,11 +314,17 @@ def _made(
             source=bars.source,
             splits_known=bars.splits_known and (known is None or known.splits_known),
             retrieved_at=bars.retrieved_at,
-            events=_events(bars, known, table.session[-1]),
+            events=events,
         )
     except PricesError as error:
         return Audit((*found, from_error("prices", error)), None, 0)
     return Audit(found, prices, n_new)
+
+
+def _nothing_taken(known: Prices, table: Table) -> bool:
+    same = (np.array_equal(getattr(known, name), table.columns[name]) for name in COLUMNS)
+    sessions = np.array_equal(known.session, table.session)
+    return sessions and known.splits == table.splits and all(same)
 
 
 def _events(bars: Bars, known: Prices | None, last: np.datetime64) -> Events:

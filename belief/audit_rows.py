@@ -22,6 +22,7 @@ REPAIRED: Final = "repaired"
 NOTED: Final = "noted"
 REFUSED: Final = "refused"
 PRICES: Final = COLUMNS[:-1]
+MOST_SPLITS: Final = 60  # no stock has had as many
 ROUNDING: Final = 0.005  # by which a source's rounding may put open or close outside the range
 
 
@@ -190,10 +191,13 @@ def _equal(one: float, other: float) -> bool:
 
 
 def _judged_splits(table: Table, sessions: Days) -> list[Finding]:
-    """Refuse a split that is none, stands twice, or is on a day without a row.
+    """Refuse a split that is none, stands twice, or is on a day without a row, and too many.
 
     One after the last row is still to come: the prices are adjusted for it, but it is not told yet.
     """
+    if len(table.splits) > MOST_SPLITS:
+        value, valid = f"{len(table.splits)} splits", f"up to {MOST_SPLITS} are valid"
+        return [Finding(None, "split", value, REFUSED, valid)]
     found = []
     days = [split.session for split in table.splits]
     for day, ratio in table.splits:

@@ -23,6 +23,7 @@ BESIDE_SPIKE: Final = 0.25  # or log distance in that of the spike
 LONE_EXTREME: Final = 1.5  # times by which a high or low leaves both open and close
 LARGE_MOVE: Final = 8.0  # typical ranges
 TYPICAL: Final = 63  # sessions whose median range is typical
+GIVEN_UP: Final = 2  # rows behind a hole of one session from which it is taken as one that stays
 
 USUAL: Final = np.log([*SPLIT_RATIOS, *(1 / ratio for ratio in SPLIT_RATIOS)])
 
@@ -48,24 +49,31 @@ def check_series(table: Table, fresh: Flags, strict_from: np.datetime64) -> list
 
 
 def _gaps(table: Table, fresh: Flags, strict_from: np.datetime64) -> list[Finding]:
-    """Find runs of sessions without a row before a row that is new."""
+    """Find runs of sessions without a row before a row that is new.
+
+    A late one is refused, because the source may only be behind; but a single session that it has
+    passed over for good must not keep out all that follow.
+    """
     session = table.session
     calendar = sessions_between(session[0], session[-1])
     missing = np.flatnonzero(~np.isin(calendar, session))
-    found = []
-    for run in np.split(missing, np.flatnonzero(np.diff(missing) > 1) + 1):
-        if not run.size:
-            continue
-        first, last = calendar[run[0]], calendar[run[-1]]
-        if not fresh[np.searchsorted(session, last)]:
-            continue  # a hole between kept rows was told when they were new
-        value = "no row" if run.size == 1 else f"no rows of the {run.size} sessions to {last}"
-        outcome, action = NOTED, "left open"
-        if last >= strict_from:
-            outcome = REFUSED
-            action = "load it again; if the exchange was closed, update exchange_calendars"
-        found.append(Finding(first, "gap", value, outcome, action))
-    return found
+    runs = np.split(missing, np.flatnonzero(np.diff(missing) > 1) + 1)
+    # a hole between kept rows was told when they were new
+    holes = [calendar[run] for run in runs if run.size]
+    holes = [hole for hole in holes if fresh[np.searchsorted(session, hole[-1])]]
+    late = [hole for hole in holes if hole[-1] >= strict_from]
+    alone = len(late) == 1 and late[0].size == 1
+    stays = alone and np.count_nonzero(session > late[0][0]) >= GIVEN_UP
+    return [_gap(hole, refused=hole[-1] >= strict_from and not stays) for hole in holes]
+
+
+def _gap(hole: Days, *, refused: bool) -> Finding:
+    value = "no row" if hole.size == 1 else f"no rows of the {hole.size} sessions to {hole[-1]}"
+    outcome, action = NOTED, "left open"
+    if refused:
+        outcome = REFUSED
+        action = "load it again; if the exchange was closed, update exchange_calendars"
+    return Finding(hole[0], "gap", value, outcome, action)
 
 
 def _stale_repeats(table: Table, fresh: Flags) -> list[Finding]:

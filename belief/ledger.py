@@ -4,11 +4,11 @@ The entries of a symbol are a chain: each holds the digest of the one before it 
 own over all it says, so an entry that is changed, moved, left out or slipped in later shows.
 """
 
+import dataclasses
 import datetime
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -16,60 +16,41 @@ from sqlalchemy import Connection, Row, Select, func, insert, select, union
 
 from belief import store_schema as schema
 from belief.errors import StoreError, UsageError
-from belief.fitted_model import FittedModel
-from belief.forecast import Forecast
-from belief.grid_forecast import memory_weights
-from belief.models import forecast_id
-from belief.prices import Prices
+from belief.ledger_entries import (
+    Entry,
+    Recorded,
+    forecast_entry,
+    forecast_of,
+    is_live,
+    view_entry,
+    view_of,
+)
+from belief.sessions import session_after
 from belief.store import day
-from belief.view import View, check_view
+
+__all__ = [
+    "START",
+    "Break",
+    "Entry",
+    "Recorded",
+    "append",
+    "breaks",
+    "count",
+    "entries",
+    "entry_named",
+    "forecast_entry",
+    "forecast_of",
+    "is_live",
+    "missing_forecasts",
+    "scored_entries",
+    "symbols",
+    "view_entry",
+    "view_of",
+]
 
 START: Final = "0" * 64  # what the first entry of a chain holds as the digest before it
 SHORTEST_NAME: Final = 4  # characters by which an entry may be asked for
-
-
-@dataclass(frozen=True)
-class Entry:
-    """What was said, before it has a place in the ledger.
-
-    Attributes:
-        kind: "forecast", "answer" or "view".
-        name: of the forecast, the answer or the view.
-        made_at: ISO 8601 moment, UTC.
-        live: whether its target was still to come, and no earlier day was asked for.
-        model: name of the model that made it; a language model for an answer.
-        origin: the last session it knew; None when it forecasts nothing.
-        target: the session it is about; None when it forecasts nothing.
-        horizon: sessions from origin to target; None when it forecasts nothing.
-        body: all else it says, as plain values.
-    """
-
-    kind: str
-    name: str
-    made_at: str
-    live: bool
-    model: str | None
-    origin: np.datetime64 | None
-    target: np.datetime64 | None
-    horizon: int | None
-    body: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """An entry in its place.
-
-    Attributes:
-        symbol: whose chain it is in.
-        number: its place there, from 1.
-        entry: what it says.
-        score: how it came out, by the names of the table of scores; None while it has not.
-    """
-
-    symbol: str
-    number: int
-    entry: Entry
-    score: Mapping[str, Any] | None
+LIVE: Final = "live"  # ends the name of what was said live after it had been said in hindsight
 
 
 class Break(NamedTuple):
@@ -80,130 +61,10 @@ class Break(NamedTuple):
     reason: str
 
 
-def is_live(made_at: str, target: np.datetime64) -> bool:
-    """Say whether something was said before its target's session began, 9:30 in New York.
-
-    Args:
-        made_at: ISO 8601 moment, UTC.
-        target: a session.
-    """
-    return made_at < f"{target}T13:30"
-
-
-def forecast_entry(
-    fitted: FittedModel,
-    prices: Prices,
-    forecast: Forecast,
-    *,
-    made_at: str,
-    live: bool,
-    view: View | None = None,
-) -> Entry:
-    """Write a forecast down whole, so that it can be scored from the ledger alone.
-
-    Args:
-        fitted: the model that made it.
-        prices: those it knew.
-        forecast: what it said.
-        made_at: ISO 8601 moment, UTC.
-        live: as `Entry` has it.
-        view: a person's view that the forecast has taken in; it is then kept under a model of its
-            own, and counts in no track record of the belief.
-    """
-    mixed = "total_score" in fitted.parameters
-    return Entry(
-        kind="forecast",
-        name=forecast_id(fitted, forecast.target, view),
-        made_at=made_at,
-        live=live and is_live(made_at, forecast.target),
-        model=forecast.model if view is None else f"{forecast.model} with a view",
-        origin=forecast.origin,
-        target=forecast.target,
-        horizon=forecast.horizon,
-        body={
-            "currency": prices.currency,
-            "last_close": forecast.last_close,
-            "quantiles": forecast.log_return_quantile.tolist(),
-            "memory_weights": memory_weights(fitted.parameters).tolist() if mixed else [],
-            "fingerprint": fitted.fingerprint,
-            "prices_fingerprint": prices.fingerprint(),
-        },
-    )
-
-
-def forecast_of(recorded: Recorded) -> Forecast:
-    """The forecast that an entry of that kind holds."""
-    entry = recorded.entry
-    if entry.origin is None or entry.target is None or entry.horizon is None:
-        raise UsageError(f"entry {entry.name} forecasts nothing")
-    return Forecast(
-        symbol=recorded.symbol,
-        model=entry.model or "",
-        origin=entry.origin,
-        target=entry.target,
-        horizon=entry.horizon,
-        last_close=float(entry.body["last_close"]),
-        log_return_quantile=np.array(entry.body["quantiles"], dtype=np.float64),
-    )
-
-
-def view_entry(forecast: Recorded, view: View, note: str, *, made_at: str) -> Entry:
-    """Write a person's view of a forecast's price down, to be scored beside it.
-
-    Args:
-        forecast: the entry of the forecast.
-        view: in dollars of its origin.
-        note: why, in the person's words.
-        made_at: ISO 8601 moment, UTC.
-
-    Raises:
-        UsageError: the entry is no forecast, or the view lies outside what it can imagine.
-    """
-    about = forecast_of(forecast)
-    check_view(view, about)
-    said = f"{forecast.entry.name} {view} {made_at} {note}"
-    return Entry(
-        kind="view",
-        name=hashlib.sha256(said.encode("utf-8", "replace")).hexdigest()[:12],
-        made_at=made_at,
-        live=forecast.entry.live and is_live(made_at, about.target),
-        model="your view",
-        origin=about.origin,
-        target=about.target,
-        horizon=about.horizon,
-        body={
-            "last_close": about.last_close,
-            "prediction": {
-                "price": view.median,
-                "low": view.low,
-                "high": view.high,
-                "prob_up": None,
-            },
-            "confidence": view.confidence,
-            "note": note,
-            "forecast": forecast.entry.name,
-        },
-    )
-
-
-def view_of(recorded: Recorded, *, factor: float = 1.0) -> View:
-    """The view that an entry of that kind holds.
-
-    Args:
-        recorded: the entry.
-        factor: new shares for one old since its origin; the view comes in dollars after them.
-    """
-    own = recorded.entry.body["prediction"]
-    return View(
-        median=own["price"] / factor,
-        low=own["low"] / factor,
-        high=own["high"] / factor,
-        confidence=recorded.entry.body["confidence"],
-    )
-
-
 def append(connection: Connection, symbol: str, entries: Sequence[Entry]) -> int:
     """Put entries at the end of a symbol's chain; one that is there already stays as it is.
+
+    What was said in hindsight and is said live now is put there again, under its name and `LIVE`.
 
     Args:
         connection: of `Store.write`; two writers take turns.
@@ -219,22 +80,32 @@ def append(connection: Connection, symbol: str, entries: Sequence[Entry]) -> int
     ).one_or_none()
     if chain is None:
         connection.execute(insert(chains), {"symbol": symbol, "length": 0, "head": START})
-    length, head = (0, START) if chain is None else (chain.length, chain.head)
-    query = select(table.c.kind, table.c.name).where(
-        table.c.symbol == symbol, table.c.name.in_([each.name for each in entries])
-    )
-    known = {(kind, name) for kind, name in connection.execute(query)}
-    n_before = length
-    for entry in entries:
-        if (entry.kind, entry.name) not in known:
-            known.add((entry.kind, entry.name))
-            row = _row(symbol, length + 1, entry, head)
-            connection.execute(insert(table), row)
-            length, head = length + 1, row["digest"]
+    n_before, head = (0, START) if chain is None else (chain.length, chain.head)
+    length = n_before
+    for entry in _new(connection, symbol, entries):
+        row = _row(symbol, length + 1, entry, head)
+        connection.execute(insert(table), row)
+        length, head = length + 1, row["digest"]
     connection.execute(
         chains.update().where(chains.c.symbol == symbol).values(length=length, head=head)
     )
     return length - n_before
+
+
+def _new(connection: Connection, symbol: str, entries: Sequence[Entry]) -> Iterator[Entry]:
+    """Those that are not in the ledger, by the names they get there."""
+    table = schema.ledger
+    names = [name for each in entries for name in (each.name, each.name + LIVE)]
+    query = select(table.c.kind, table.c.name, table.c.live).where(
+        table.c.symbol == symbol, table.c.name.in_(names)
+    )
+    live = {(kind, name): was_live for kind, name, was_live in connection.execute(query).all()}
+    for entry in entries:
+        if entry.live and live.get((entry.kind, entry.name)) is False:
+            entry = dataclasses.replace(entry, name=entry.name + LIVE)
+        if (entry.kind, entry.name) not in live:
+            live[entry.kind, entry.name] = entry.live
+            yield entry
 
 
 def _row(symbol: str, number: int, entry: Entry, previous: str) -> dict[str, Any]:
@@ -295,8 +166,23 @@ def entries(
     if newest is not None:
         last = (table.c.made_at.desc(), table.c.symbol.desc(), table.c.number.desc())
         query = query.order_by(None).order_by(*last).limit(newest)
-    found = _read(connection, query)
+    found = _sound(_read(connection, query))
     return found if newest is None else found[::-1]
+
+
+def scored_entries(connection: Connection, symbol: str) -> list[Recorded]:
+    """Read the entries of a symbol that have a score, be it a score that makes no sense.
+
+    Args:
+        connection: of `Store.read` or `Store.write`.
+        symbol: upper case.
+
+    Raises:
+        StoreError: an entry is damaged.
+    """
+    table = schema.ledger
+    query = _query().where(table.c.symbol == symbol, schema.scores.c.number.is_not(None))
+    return _read(connection, query.order_by(table.c.number))
 
 
 def count(connection: Connection) -> int:
@@ -313,6 +199,8 @@ def symbols(connection: Connection) -> list[str]:
 def entry_named(connection: Connection, name: str) -> Recorded:
     """Find the entry that a name or its beginning stands for.
 
+    Of a forecast that was made in hindsight and live, it is the live one.
+
     Raises:
         UsageError: there is none, or more than one.
         StoreError: it is damaged.
@@ -320,8 +208,12 @@ def entry_named(connection: Connection, name: str) -> Recorded:
     asked = name.strip().lower()
     if len(asked) < SHORTEST_NAME or not asked.isalnum():
         raise UsageError(f"{name!r} names no entry; give at least {SHORTEST_NAME} of its digits")
-    query = _query().where(schema.ledger.c.name.startswith(asked)).limit(2)
-    found = _read(connection, query)
+    named = schema.ledger.c.name
+    found = _sound(
+        _read(connection, _query().where(named.startswith(asked)).order_by(named).limit(3))
+    )
+    names = {each.entry.name for each in found}
+    found = [each for each in found if each.entry.name + LIVE not in names]
     if not found:
         raise UsageError(f"the ledger has no entry {asked}; belief ledger lists them")
     if len(found) > 1:
@@ -340,12 +232,26 @@ def _read(connection: Connection, query: Select[Any]) -> list[Recorded]:
     try:
         return [_recorded(row) for row in connection.execute(query)]
     except (ValueError, TypeError):
-        raise StoreError(
-            "an entry of the ledger is damaged; belief ledger verify names it"
-        ) from None
+        raise _damaged("an entry") from None
+
+
+def _sound(found: list[Recorded]) -> list[Recorded]:
+    """These entries, none of which has a score that is no number."""
+    for each in found:
+        values = {} if each.score is None else {**each.score, "scored_at": None}
+        if not all(isinstance(value, int | float | None) for value in values.values()):
+            raise _damaged("a score")
+    return found
+
+
+def _damaged(what: str) -> StoreError:
+    return StoreError(f"{what} of the ledger is damaged; belief ledger verify names it")
 
 
 def _recorded(row: Row[Any]) -> Recorded:
+    said = {column.name: row._mapping[column.name] for column in schema.ledger.c}
+    if _digest(said) != row.digest:
+        raise ValueError("what it says is not what was written")
     entry = Entry(
         kind=row.kind,
         name=row.name,
@@ -357,9 +263,8 @@ def _recorded(row: Row[Any]) -> Recorded:
         horizon=row.horizon,
         body=json.loads(row.body),
     )
-    named = {name.removeprefix("score_"): value for name, value in row._mapping.items()}
     score = {
-        column.name: named[column.name]
+        column.name: row._mapping[f"score_{column.name}"]
         for column in schema.scores.c
         if column.name not in ("symbol", "number")
     }
@@ -439,3 +344,51 @@ def _loose_score(connection: Connection, symbol: str) -> Break | None:
     )
     number = connection.scalars(query).first()
     return None if number is None else Break(symbol, number, "it has a score and is not there")
+
+
+def missing_forecasts(connection: Connection, horizons: Sequence[int]) -> Iterator[Break]:
+    """Look for the forecasts of every publication, which a chain that was cut short has lost.
+
+    Args:
+        connection: of `Store.read`.
+        horizons: over which each publication forecasts.
+
+    Yields:
+        The first publication of each symbol that lacks one, at the end of the symbol's chain.
+
+    Raises:
+        StoreError: a publication is damaged.
+    """
+    table, told = schema.publications, set()
+    query = select(table.c.symbol, table.c.session, table.c.model, table.c.published_at)
+    names = _forecast_names(connection)
+    try:
+        published = connection.execute(query.order_by(table.c.symbol, table.c.number)).all()
+    except (ValueError, TypeError):  # such as a session that is no day
+        raise StoreError("a publication in the store is damaged: its session is no day") from None
+    for symbol, session, model, published_at in published:
+        origin = np.datetime64(session, "D")
+        wanted = {_forecast_name(model, session_after(origin, each)) for each in horizons}
+        lost = len(wanted - names.get(symbol, set()))
+        if lost and symbol not in told:
+            told.add(symbol)
+            reason = f"{lost} of {len(wanted)} forecasts published at {published_at} are missing"
+            yield Break(symbol, _length(connection, symbol) + 1, reason)
+
+
+def _forecast_names(connection: Connection) -> dict[str, set[str]]:
+    table, names = schema.ledger, dict[str, set[str]]()
+    query = select(table.c.symbol, table.c.name).where(table.c.kind == "forecast")
+    for symbol, name in connection.execute(query):
+        names.setdefault(symbol, set()).add(name.removesuffix(LIVE))
+    return names
+
+
+def _forecast_name(model: str, target: np.datetime64) -> str:
+    """The name that `belief.models.forecast_id` gives, from the digest of a model."""
+    return hashlib.sha256(f"{model} {target}".encode()).hexdigest()[:12]
+
+
+def _length(connection: Connection, symbol: str) -> int:
+    table = schema.ledger
+    return connection.scalar(select(func.max(table.c.number)).where(table.c.symbol == symbol)) or 0

@@ -5,20 +5,23 @@ are brought into the dollars of its origin, so a split on the way changes no sco
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, and_, delete, insert, or_, select
+from sqlalchemy import Connection, Row, and_, delete, exists, insert, or_, select
 
 from belief import store_schema as schema
 from belief.backtest_parts import COVERED, closes_at, score_columns
-from belief.ledger import Break, Recorded, entries, forecast_of
+from belief.errors import StoreError
+from belief.ledger import Break, Recorded, entries, forecast_of, scored_entries
 from belief.prices import Prices
 from belief.store import day
 from belief.track_record import Scored, scored_of
 
 TOLERANCE: Final = 1e-9  # by which a score may differ when it is computed again
+OWN_PRICES: Final = 0.05  # relative difference up to which a last close is that of the prices
 ANSWER_LEVEL: Final = 0.9  # of the interval a language model is asked for
 
 
@@ -41,15 +44,32 @@ def score_due(
         scored_at: ISO 8601 moment, UTC.
 
     Returns:
-        The entries that were scored now; and those whose target has passed without a close.
+        The entries that were scored now; and those whose target has passed without a close, or
+        that rest on other prices, which these cannot judge.
     """
-    waiting = entries(connection, symbol=symbol, unscored_through=prices.as_of)
-    waiting = [each for each in waiting if _can_be_scored(each)]
-    due, closeless = _with_closes(waiting, prices)
+    due, closeless = _waiting(connection, symbol, prices)
     for each, row in zip(due, score(due), strict=True):
         place = {"symbol": symbol, "number": each.recorded.number, "scored_at": scored_at}
         connection.execute(insert(schema.scores), {**row, **place})
     return [each.recorded for each in due], closeless
+
+
+def unscored(connection: Connection, symbol: str, prices: Prices) -> list[Recorded]:
+    """List the entries that `score_due` would score now.
+
+    Args:
+        connection: of `Store.read`.
+        symbol: upper case.
+        prices: through the last session that is known.
+    """
+    return [each.recorded for each in _waiting(connection, symbol, prices)[0]]
+
+
+def _waiting(
+    connection: Connection, symbol: str, prices: Prices
+) -> tuple[list[Due], list[Recorded]]:
+    waiting = entries(connection, symbol=symbol, unscored_through=prices.as_of)
+    return _with_closes([each for each in waiting if _can_be_scored(each)], prices)
 
 
 def score(due: Sequence[Due]) -> list[dict[str, Any]]:
@@ -78,12 +98,38 @@ def forget_changed(connection: Connection, known: Prices, prices: Prices) -> int
     splits = set(known.splits) ^ {split for split in prices.splits if split.session <= known.as_of}
     if not closes and not splits:
         return 0
-    table, marks = schema.ledger, schema.scores
+    table = schema.ledger
     across = [and_(table.c.origin < day(at), table.c.target >= day(at)) for at, _ in splits]
-    touched = or_(table.c.target.in_(closes), *across)
+    touched = or_(table.c.origin.in_(closes), table.c.target.in_(closes), *across)
     numbers = select(table.c.number).where(table.c.symbol == prices.symbol, touched)
-    gone = marks.c.number.in_(numbers.scalar_subquery())
-    return connection.execute(delete(marks).where(marks.c.symbol == prices.symbol, gone)).rowcount
+    return _forget(connection, prices.symbol, numbers.scalar_subquery())
+
+
+def forget_unfounded(connection: Connection, prices: Prices) -> int:
+    """Take back the scores that other prices gave than these, whatever those before were.
+
+    Args:
+        connection: of `Store.write`.
+        prices: the prices now.
+
+    Returns:
+        How many scores were taken back.
+
+    Raises:
+        StoreError: an entry that has a score is damaged.
+    """
+    due, closeless = _with_closes(scored_entries(connection, prices.symbol), prices)
+    changed = [
+        each.recorded for each in due if not _same((each.recorded.score or {})["close"], each.close)
+    ]
+    numbers = [each.number for each in (*changed, *closeless)]
+    return _forget(connection, prices.symbol, numbers)
+
+
+def _forget(connection: Connection, symbol: str, numbers: Any) -> int:
+    marks = schema.scores
+    gone = delete(marks).where(marks.c.symbol == symbol, marks.c.number.in_(numbers))
+    return connection.execute(gone).rowcount
 
 
 def live_scores(connection: Connection, symbol: str) -> Scored | None:
@@ -94,25 +140,44 @@ def live_scores(connection: Connection, symbol: str) -> Scored | None:
         symbol: upper case.
 
     Returns:
-        One row per model, horizon and origin: the forecast that was made first. None without any.
+        One row per model, horizon and origin: of a forecast that was published with the model, or
+        else of the one that was made first. None without any.
+
+    Raises:
+        StoreError: an entry or a score is damaged.
     """
-    table, marks = schema.ledger, schema.scores
+    try:
+        rows = _live_rows(connection, symbol)
+        columns = {name: np.array(values) for name, values in rows.items()}
+        return scored_of(columns) if columns else None
+    except (ValueError, TypeError):  # such as words in place of a day
+        raise StoreError(
+            f"a score of {symbol} in the ledger is damaged; belief ledger verify names it"
+        ) from None
+
+
+def _live_rows(connection: Connection, symbol: str) -> dict[str, Sequence[Any]]:
+    """The columns of `Scored`, each value checked to be there."""
+    table, marks, made = schema.ledger, schema.scores, schema.publications
     on = (marks.c.symbol == table.c.symbol) & (marks.c.number == table.c.number)
+    published = (
+        exists()
+        .where(made.c.symbol == symbol, made.c.session == table.c.origin)
+        .where(made.c.published_at == table.c.made_at)
+    )
     names = [field.name for field in dataclasses.fields(Scored)]
     query = (
         select(*(table.c[name] if name in table.c else marks.c[name] for name in names))
         .join(marks, on)
         .where(table.c.symbol == symbol, table.c.kind == "forecast", table.c.live)
-        .order_by(table.c.number)
+        .order_by(published.desc(), table.c.number)
     )
-    first = {
-        (row.model, row.horizon, row.origin): row
-        for row in reversed(connection.execute(query).all())
-    }
-    if not first:
-        return None
-    columns = zip(names, zip(*first.values(), strict=True), strict=True)
-    return scored_of({name: np.array(values) for name, values in columns})
+    chosen: dict[tuple[Any, ...], Row[Any]] = {}
+    for row in connection.execute(query):
+        if None in row or not all(map(math.isfinite, (row.log_score, row.crps, row.pit))):
+            raise ValueError("a value is missing")
+        chosen.setdefault((row.model, row.horizon, row.origin), row)
+    return dict(zip(names, zip(*chosen.values(), strict=True), strict=True)) if chosen else {}
 
 
 def changed_scores(connection: Connection, symbol: str, prices: Prices | None) -> Sequence[Break]:
@@ -123,7 +188,7 @@ def changed_scores(connection: Connection, symbol: str, prices: Prices | None) -
         symbol: upper case.
         prices: those of the store.
     """
-    scored = [each for each in entries(connection, symbol=symbol) if each.score is not None]
+    scored = scored_entries(connection, symbol)
     if prices is None:
         return [Break(symbol, each.number, "it is scored without prices") for each in scored[:1]]
     empty = [each for each in scored if not _can_be_scored(each)]
@@ -160,17 +225,31 @@ def _can_be_scored(recorded: Recorded) -> bool:
 
 
 def _with_closes(waiting: Sequence[Recorded], prices: Prices) -> tuple[list[Due], list[Recorded]]:
+    """Split entries into those that the prices can judge, and the others."""
     due, closeless = [], []
     for each in waiting:
-        origin, target = each.entry.origin, each.entry.target
-        close = float("nan")
-        if origin is not None and target is not None and origin in prices.session:
-            close = float(closes_at(prices, origin, np.array([target]))[0])
-        if np.isnan(close):
+        close = _close_of(each, prices)
+        if close is None:
             closeless.append(each)
         else:
             due.append(Due(each, close))
     return due, closeless
+
+
+def _close_of(recorded: Recorded, prices: Prices) -> float | None:
+    """The close at the target, in dollars of the origin; None when these prices do not tell it.
+
+    A forecast from a last close that is not that of its origin here, be it of a file of other
+    prices or in dollars of another day, cannot be judged by them.
+    """
+    origin, target = recorded.entry.origin, recorded.entry.target
+    if origin is None or target is None or origin not in prices.session:
+        return None
+    own, close = closes_at(prices, origin, np.array([origin, target])).tolist()
+    known = float(recorded.entry.body["last_close"])
+    if not abs(known / own - 1.0) <= OWN_PRICES or math.isnan(close):
+        return None
+    return float(close)
 
 
 def _score_forecasts(due: Sequence[Due]) -> list[dict[str, Any]]:

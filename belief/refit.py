@@ -24,7 +24,7 @@ from belief.events import Events, bundled_events
 from belief.fitted_model import FittedModel, code_fingerprint
 from belief.grid_belief import with_weights_of
 from belief.ledger import Entry, append, forecast_entry
-from belief.ledger_scores import forget_changed
+from belief.ledger_scores import forget_changed, forget_unfounded
 from belief.models import DEFAULT_MODEL, belief, carry, fit, forecasts
 from belief.observations import MIN_SESSIONS, observe
 from belief.posterior import Belief
@@ -169,6 +169,8 @@ def _keep(connection: Connection, *, prices: Prices | None, known: Prices | None
         stored.save_prices(connection, prices)
         if known is not None:
             forget_changed(connection, known, prices)
+        else:
+            forget_unfounded(connection, prices)
 
 
 def _known(store: Store, symbol: str, *, anew: bool) -> Prices | None:

@@ -1,46 +1,43 @@
 """The store: prices, published models, the ledger and its scores in one database.
 
-SQLite in the user's data directory by default, any other database by URL. Every change is one
-transaction: a process killed at any moment leaves what was there before it, or all of it.
+SQLite in the user's data directory by default, any other database by URL.
 """
 
-import contextlib
 import datetime
 import hashlib
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import (
-    Connection,
-    Engine,
-    Table,
-    bindparam,
-    create_engine,
-    delete,
-    event,
-    insert,
-    select,
-)
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy import Connection, Row, Table, bindparam, delete, insert, select
 
 from belief import store_schema as schema
 from belief.audit import Finding
 from belief.errors import PricesError, StoreError, UsageError
 from belief.events import Events
 from belief.fitted_model import FittedModel
-from belief.paths import cache_dir
 from belief.prices import COLUMNS, Prices, Split
+from belief.store_opening import Store, open_store, store_exists
+
+__all__ = [
+    "Publication",
+    "Store",
+    "day",
+    "load_prices",
+    "open_store",
+    "publish",
+    "published",
+    "save_findings",
+    "save_prices",
+    "store_exists",
+    "symbols",
+    "utc",
+]
 
 Days = npt.NDArray[np.datetime64]
 _Row = dict[str, Any]
-
-BUSY_SECONDS: Final = 30.0  # how long a writer waits for another
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,170 +57,6 @@ class Publication:
     prices_fingerprint: str
     code_fingerprint: str
     published_at: str
-
-
-class Store:
-    """A database that is open, and of the version that this program writes."""
-
-    def __init__(self, engine: Engine) -> None:
-        """Bring the database up to date; see `open_store`."""
-        self._engine = engine
-        self.name = _shown(engine.url)
-        try:
-            self._bring_up_to_date()
-        except StoreError:
-            self.close()
-            raise
-
-    def _bring_up_to_date(self) -> None:
-        with self.read() as connection:
-            current = schema.is_current(connection)
-        if not current:
-            with self.write() as connection:
-                schema.migrate(connection)
-
-    @contextlib.contextmanager
-    def read(self) -> Iterator[Connection]:
-        """Look at the store as it is at one moment.
-
-        Raises:
-            StoreError: the database fails.
-        """
-        with self._told(), self._engine.connect() as connection, connection.begin():
-            yield connection
-
-    @contextlib.contextmanager
-    def write(self) -> Iterator[Connection]:
-        """Change the store: all of what is done inside, or nothing.
-
-        Raises:
-            StoreError: the database fails, is full, or another writer does not let go of it.
-        """
-        with self._told(), self._engine.connect() as connection:
-            writing = connection.execution_options(writes=True)
-            with writing.begin():
-                yield writing
-
-    @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        try:
-            yield
-        except SQLAlchemyError as error:
-            reason = " ".join(str(getattr(error, "orig", None) or error).split())
-            raise StoreError(f"the store {self.name} failed: {reason}") from None
-
-    def lock_path(self, symbol: str) -> Path:
-        """The file that a process holds while it refits a symbol: beside an SQLite file."""
-        if self._engine.url.get_backend_name() == "sqlite":
-            return Path(f"{self._engine.url.database}.{symbol}.lock")
-        folder = cache_dir() / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder / f"{symbol}.lock"
-
-    def close(self) -> None:
-        """Let go of the database."""
-        self._engine.dispose()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-def open_store(where: str) -> Store:
-    """Open a store, make it where there is none, and bring an older one up to date.
-
-    Args:
-        where: the path of an SQLite file, or the URL of a database.
-
-    Returns:
-        `Store`; nothing is locked.
-
-    Raises:
-        StoreError: it cannot be opened, is no such store, or is of a later version.
-        UsageError: the URL makes no sense.
-    """
-    url = _url(where)
-    if url.get_backend_name() != "sqlite":
-        return Store(_engine(url))
-    try:
-        Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = error.strerror or error
-        raise StoreError(f"the folder of the store {where} cannot be made: {reason}") from None
-    return Store(_sqlite(url))
-
-
-def store_exists(where: str) -> bool:
-    """Say whether there is a store, without making one; a database by URL is taken to be there."""
-    url = _url(where)
-    if url.get_backend_name() != "sqlite":
-        return True
-    try:
-        return Path(url.database or "").exists()
-    except OSError:
-        return True  # nobody can say; opening it tells why
-
-
-def _url(where: str) -> URL:
-    if "://" not in where:
-        # unlike Path's own, this never raises
-        return URL.create("sqlite", database=os.path.abspath(os.path.expanduser(where)))
-    scheme = where.partition("://")[0]
-    try:
-        url = make_url(where)
-    except (ArgumentError, ValueError):
-        raise UsageError(
-            f"BELIEF_STORE begins with {scheme}:// and is no URL of a database; write a path, or "
-            f"postgresql+psycopg://USER@HOST/NAME"
-        ) from None
-    if "@" in (url.host or ""):
-        raise UsageError(
-            f"BELIEF_STORE begins with {scheme}:// and has two @; write that of a password as %40"
-        )
-    if url.get_backend_name() == "sqlite" and not _names_a_file(url):
-        raise UsageError(
-            f"BELIEF_STORE {_shown(url)} is not the URL of a file; write its path alone"
-        )
-    return url
-
-
-def _names_a_file(url: URL) -> bool:
-    """Whether an SQLite URL is a path alone: two slashes make its first folder a host."""
-    return url.database not in (None, "", ":memory:") and not (url.host or url.query)
-
-
-def _shown(url: URL) -> str:
-    """What may be printed of a URL: without its password, and what else its query may hold."""
-    return url.set(query={}).render_as_string(hide_password=True)
-
-
-def _engine(url: URL, **options: Any) -> Engine:
-    try:
-        return create_engine(url, **options)
-    except (SQLAlchemyError, ImportError) as error:
-        reason = " ".join(str(error).split())
-        raise UsageError(f"BELIEF_STORE {_shown(url)} cannot be used: {reason}") from None
-
-
-def _sqlite(url: URL) -> Engine:
-    engine = _engine(url, connect_args={"timeout": BUSY_SECONDS})
-
-    @event.listens_for(engine, "connect")
-    def configure(connection: Any, _: object) -> None:
-        connection.isolation_level = None  # transactions begin where we say so
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("writes")
-        # a writer that began as a reader could not wait for another
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    return engine
 
 
 def utc(moment: datetime.datetime) -> str:
@@ -462,7 +295,7 @@ def published(
         The publication made last of those for the latest session, or None.
 
     Raises:
-        StoreError: the model is damaged, or this program cannot read it.
+        StoreError: the publication or its model is damaged, or this program cannot read it.
     """
     table = schema.publications
     query = (
@@ -474,9 +307,19 @@ def published(
     )
     if as_of is not None:
         query = query.where(table.c.session <= day(as_of))
-    row = connection.execute(query).one_or_none()
-    if row is None:
-        return None
+    try:
+        row = connection.execute(query).one_or_none()
+        return None if row is None else _publication(symbol, row)
+    except (ValueError, TypeError):  # such as a session that is no day
+        raise StoreError(
+            f"a publication of {symbol} in the store is damaged; run belief refit {symbol}"
+        ) from None
+
+
+def _publication(symbol: str, row: Row[Any]) -> Publication:
+    said = (row.prices_fingerprint, row.code_fingerprint, row.published_at, row.body)
+    if not all(isinstance(text, str) for text in said):
+        raise TypeError("a text is not one")
     return Publication(
         fitted=_read_model(row.body, row.model, f"{symbol} published at {row.published_at}"),
         session=np.datetime64(row.session, "D"),

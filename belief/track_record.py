@@ -203,8 +203,8 @@ def track_record(
 
     Args:
         scored: forecasts of `MODEL` and, to compare with, of `REFERENCES`.
-        horizon: sessions ahead; the nearest that was scored is taken, in ratio, of two equally
-            near ones the shorter.
+        horizon: sessions ahead; of those that were scored over `FEWEST_WINDOWS` windows the nearest
+            is taken, in ratio, of two equally near ones the shorter; without any, of all.
         as_of: the last session known.
         source: where the forecasts come from, "backtest" or "ledger".
 
@@ -217,12 +217,10 @@ def track_record(
     if horizon < 1:
         raise ValueError(f"horizon is {horizon}; it must be at least 1")
     known = scored.until(as_of)
-    held = known.horizon[known.model == MODEL]
-    if not held.size:
+    found = _nearest(known, horizon)
+    if found is None:
         return None
-    nearest = _nearest(held, horizon)
-    own = known.of(MODEL, nearest)
-    windows = non_overlapping(own.origin, own.target)
+    own, nearest, windows = found
     return TrackRecord(
         horizon=nearest,
         source=source,
@@ -261,9 +259,18 @@ def choose(
     return live if as_near and live.windows >= FEWEST_WINDOWS else past
 
 
-def _nearest(horizons: Column, horizon: int) -> int:
-    found = sorted(set(horizons.tolist()))  # the shorter of two equally near ones comes first
-    return int(min(found, key=lambda scored: _distance(scored, horizon)))
+def _nearest(known: Scored, horizon: int) -> tuple[Scored, int, int] | None:
+    """The forecasts of `MODEL` at the horizon to judge by, that horizon, and their windows."""
+    horizons = sorted(set(known.horizon[known.model == MODEL].tolist()))
+    first = None
+    # sorting keeps the shorter of two equally near ones before the other
+    for near in sorted(horizons, key=lambda scored: _distance(scored, horizon)):
+        own = known.of(MODEL, near)
+        windows = non_overlapping(own.origin, own.target)
+        if windows >= FEWEST_WINDOWS:
+            return own, near, windows
+        first = first or (own, near, windows)
+    return first
 
 
 def _distance(scored: int, horizon: int) -> float:

@@ -55,11 +55,12 @@ _LEGAL_FORM: Final = re.compile(
     r"(,? (Inc|Incorporated|Corp|Corporation|Company|Co|Ltd|Limited|plc|N\.V|S\.A)\.?)+$", re.I
 )
 _WITHOUT_ROWS: Final = (200, 400, 422)  # HTTP statuses of an answer that says so in JSON
+_BEGINNING: Final = re.compile(r"[a-z]{1,10}://[a-z0-9.-]{1,60}", re.I)
 _DAY: Final = np.timedelta64(1, "D")
 _CHART: Final = "/v8/finance/chart/"
 _LONGEST_NAME: Final = 80
 
-_turn = threading.Lock()
+_turn = threading.RLock()  # reentrant: a fetch of prices holds it and fetches events, too
 _silent = logging.NullHandler()
 
 
@@ -98,6 +99,13 @@ def fetch(symbol: str, *, first: np.datetime64 | None, now: datetime.datetime) -
         SourceUnavailable: Yahoo cannot be reached, refuses, or makes no sense, after up to 4 tries
             and at most a minute.
     """
+    with (
+        _turn
+    ):  # to the end: the calendar, too, is loaded under filters of warnings for all threads
+        return _fetch(symbol, first, now)
+
+
+def _fetch(symbol: str, first: np.datetime64 | None, now: datetime.datetime) -> Bars:
     upper, local = _checked(symbol), _exchange_time(now)
     start = FIRST_DAY if first is None else max(first.astype("datetime64[D]"), FIRST_DAY)
     frame, meta = _history(upper, start, np.datetime64(local.date(), "D") + _DAY)
@@ -145,6 +153,11 @@ def fetch_events(symbol: str, *, now: datetime.datetime) -> Events:
         UsageError: as for `fetch`.
     """
     upper, local = _checked(symbol), _exchange_time(now)
+    with _turn:
+        return _fetch_events(upper, np.datetime64(local.date(), "D"))
+
+
+def _fetch_events(upper: str, today: np.datetime64) -> Events:
     with _session(EVENTS_SECONDS) as session:
         try:
             announced = _announced(_yahoo_symbol(upper), session)
@@ -153,7 +166,7 @@ def fetch_events(symbol: str, *, now: datetime.datetime) -> Events:
     with contextlib.suppress(BeliefError):  # a day outside the calendar
         reacting = {_reaction(moment) for moment in announced}
         events = Events(np.array(sorted(reacting), dtype="datetime64[D]"))
-        return events.until(np.datetime64(local.date(), "D"))
+        return events.until(today)
     return NO_EVENTS
 
 
@@ -354,16 +367,22 @@ def _address() -> SplitResult | None:
         return None
     with contextlib.suppress(ValueError):  # a port or an IPv6 address that is none
         parts = urlsplit(value)
-        plain = parts.path in ("", "/") and not (parts.query or parts.fragment or "@" in value)
-        usable = value.isascii() and value.isprintable() and " " not in value
+        plain = parts.path in ("", "/") and not (parts.query or parts.fragment)
+        usable = value.isascii() and value.isprintable() and not set(value) & set(" @%")
         if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
             if plain and usable:
                 return parts
-    shown = "what it holds" if "@" in value else ascii(value)[:60]
     raise UsageError(
-        f"{ADDRESS}: {shown} is not an address; write http:// or https://, a host and perhaps a "
-        f"port, such as http://127.0.0.1:8080"
+        f"{ADDRESS}{_beginning(value)} is not an address; write http:// or https://, a host and "
+        f"perhaps a port, such as http://127.0.0.1:8080"
     )
+
+
+def _beginning(value: str) -> str:
+    """What may be shown of an address: its scheme and host; the rest may hold a key."""
+    match = _BEGINNING.match(value)
+    hidden = match is None or set(value) & set("@%")  # then what looks like a host may be a name
+    return "" if match is None or hidden else f" begins with {match[0]}, but as a whole it"
 
 
 @contextlib.contextmanager

@@ -101,6 +101,35 @@ def test_an_old_hole_is_noted_at_a_first_load_and_filled_when_the_source_has_the
     assert_same(filled.prices, FULL)
 
 
+def test_prices_from_which_nothing_was_taken_are_still_of_their_source():
+    known = replace(KNOWN, source="Yahoo Finance", retrieved_at="2024-06-05")
+    ahead = Events(np.array(["2024-08-28"], dtype="datetime64[D]"))
+    other = {"source": "CSV file x.csv", "retrieved_at": None, "splits_known": False}
+    audited = audit(yahoo(KNOWN, rows=5, events=ahead, **other), known)
+    found = audited.prices
+    assert (found.source, found.retrieved_at, found.splits_known, audited.n_new) == (
+        "Yahoo Finance",
+        "2024-06-05",
+        True,
+        0,
+    )
+    assert found.events.session[-1] == day("2024-08-28")
+    revised = edited(yahoo(KNOWN, rows=5, **other), put(-2, close=lambda value: value * 1.004))
+    for bars in (revised, update(**other)):
+        assert audit(bars, known).prices.source == "CSV file x.csv"
+
+
+def test_what_is_at_odds_with_the_prices_kept_says_how_to_replace_them():
+    rescaled = whole(yahoo(KNOWN, rows=OVERLAP), 0.1)
+    old = edited(update(), scaled(0, 1.01))
+    hole = edited(update(), taken(np.r_[:OVERLAP, OVERLAP + 2 : OVERLAP + NEW]))
+    for bars in (rescaled, update(splits=()), old, hole):
+        (reason,) = audit(bars, KNOWN).reasons
+        assert reason.endswith("; or replace all that is kept: belief refit NVDA --anew")
+    alone = edited(yahoo(FULL), taken(np.delete(np.arange(FULL.session.size), [-3, -4])))
+    assert "--anew" not in str(audit(alone, None).reasons)
+
+
 def whole(bars, factor):
     return replace(bars, **{name: getattr(bars, name) * factor for name in COLUMNS[:-1]})
 

@@ -23,7 +23,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from belief.audit import audit
-from belief.audit_rows import number
+from belief.audit_rows import MOST_SPLITS, number
+from belief.audit_series import SPIKE, SPIKE_IN_RANGES, TYPICAL
 from belief.errors import PricesError
 from belief.prices import COLUMNS, Split
 from belief.sources import bars_from_csv, read_csv
@@ -64,6 +65,9 @@ def test_a_spoilt_new_row_is_found_at_its_session_and_nothing_else(kind, end, ne
     bars = yahoo(clean, rows=OVERLAP + new)
     assume(not bars.splits and not audit(bars, known).findings)
     assume(abs(bars.close[row + 1] / bars.close[row - 1] - 1) < 0.06)
+    assume(abs(bars.open[row + 1] / bars.close[row] - 1) < 0.06)
+    # in wilder times a close may well be 40 % off
+    assume(SPIKE_IN_RANGES * np.median(np.log(known.high / known.low)[-TYPICAL:]) < SPIKE)
     spoil, rule, outcome = SPOILT[kind]
     audited = audit(edited(bars, spoil(row)), known)
     assert told(audited) == [(str(bars.session[row]), rule, outcome)]
@@ -72,9 +76,11 @@ def test_a_spoilt_new_row_is_found_at_its_session_and_nothing_else(kind, end, ne
 
 
 def test_an_empty_row_is_left_out_and_the_hole_it_leaves_is_refused():
-    audited = audit(edited(update(), put(-4, **NAN)), KNOWN)
+    friday = edited(update(), taken(slice(0, OVERLAP + 2)))
+    audited = audit(edited(friday, put(-2, **NAN)), KNOWN)
     assert told(audited) == [
         ("2024-06-06", "not a number", "repaired"),
+        ("2024-06-10", "split", "noted"),
         ("2024-06-06", "gap", "refused"),
     ]
     audited = audit(edited(update(), put(-2, **NAN)), KNOWN)
@@ -82,6 +88,15 @@ def test_an_empty_row_is_left_out_and_the_hole_it_leaves_is_refused():
         ("2024-06-10", "not a number", "repaired"),
         ("2024-06-10", "split", "refused"),
     ]
+
+
+def test_more_splits_than_any_stock_has_had_are_one_finding():
+    many = tuple(Split(session, 1.01) for session in NVDA.session[1:])
+    for known in (None, KNOWN):
+        audited = audit(yahoo(NVDA, splits=many), known)
+        assert audited.reasons == (f"split: {len(many)} splits; up to {MOST_SPLITS} are valid",)
+    few = tuple(Split(session, 1.0) for session in NVDA.session[1 : MOST_SPLITS + 1])
+    assert "splits; up to" not in str(audit(yahoo(NVDA, splits=few), None).reasons)
 
 
 def test_an_empty_last_row_is_left_out():

@@ -40,14 +40,37 @@ def test_a_real_spike_near_which_the_next_session_opened_is_no_outlier():
     assert_same(audited.prices, NVDA.until(day("2000-03-15")))
 
 
-@pytest.mark.parametrize("first_load", [True, False])
-def test_a_missing_session_of_late_is_refused(first_load):
-    bars = yahoo(FULL) if first_load else update()
-    bars = edited(bars, taken(np.delete(np.arange(len(bars)), -NEW)))
-    refused = [
-        found for found in told(audit(bars, None if first_load else KNOWN)) if found[2] == "refused"
+def without_rows(bars, *places):
+    return edited(bars, taken(np.delete(np.arange(len(bars)), places)))
+
+
+@pytest.mark.parametrize("known", [None, KNOWN])
+def test_a_missing_session_of_late_is_refused_while_the_source_may_only_be_behind(known):
+    until_friday = slice(None, -2)
+    bars = edited(yahoo(FULL) if known is None else update(), taken(until_friday))
+    audited = audit(without_rows(bars, -2), known)
+    assert [each for each in told(audited) if each[2] == "refused"] == [
+        ("2024-06-06", "gap", "refused")
     ]
-    assert refused == [("2024-06-06", "gap", "refused")]
+
+
+@pytest.mark.parametrize("known", [None, KNOWN])
+def test_a_session_that_the_source_passes_over_for_good_does_not_keep_the_later_ones_out(known):
+    bars = without_rows(yahoo(FULL) if known is None else update(), -NEW)
+    audited = audit(bars, known)
+    assert ("2024-06-06", "gap", "noted") in told(audited)
+    assert not audited.refused
+    assert str(audited.prices.as_of) == "2024-06-11"
+    filled = audit(update(), audited.prices)
+    assert told(filled) == [("2024-06-06", "gap", "repaired")]
+    assert_same(filled.prices, FULL)
+
+
+def test_two_missing_sessions_of_late_are_refused():
+    kept = NVDA.until(day("2024-05-31"))
+    bars = without_rows(update(), -7, -4)
+    refused = [each for each in told(audit(bars, kept)) if each[2] == "refused"]
+    assert refused == [("2024-06-03", "gap", "refused"), ("2024-06-06", "gap", "refused")]
 
 
 def test_missing_sessions_after_the_last_kept_one_are_one_finding():

@@ -188,7 +188,7 @@ def test_a_pipe_is_read_line_by_line_without_a_prompt_and_exits_with_0():
     assert shown.startswith(STATED) and "\x1b" not in shown + told
     assert not re.search(r"^(?:> |thinking)", shown + told, re.MULTILINE)
     assert shown.count("On 2024-08-30 Nvidia is expected") == 2
-    assert "from the question before: NVDA; the target 2024-08-30 ('in six months')" in shown
+    assert "from the question before: NVDA; the target 2024-08-30 ('in 6 months')" in shown
     assert [line.partition(" ")[0] for line in told.splitlines()] == ["belief:"] * 2
     assert "/foo" in told and "2031" in told
     assert KEY not in shown + told

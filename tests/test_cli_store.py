@@ -489,7 +489,7 @@ def test_where_the_store_is_never_shows_a_password(empty, monkeypatch, command):
 
 def test_a_disk_without_room_keeps_what_there_was(where, server):
     """A database that may not grow stands for a full disk."""
-    from belief import store as stored
+    from belief import store_opening as stored
 
     with pytest.MonkeyPatch.context() as patched:
         real = stored._sqlite

@@ -16,14 +16,15 @@ from stored import (
     forecast_of,
     made,
     model_of,
+    one_line,
     opened,
-    publication_of,
     tamper,
 )
 
 from belief.errors import StoreError, UsageError
 from belief.ledger import (
     START,
+    Recorded,
     append,
     breaks,
     entries,
@@ -37,7 +38,7 @@ from belief.ledger_scores import score_due
 from belief.models import DEFAULT_MODEL, fit, forecast_id
 from belief.sessions import session_after
 from belief.sources import load_prices
-from belief.store import publish, save_prices
+from belief.store import save_prices
 
 PRICES = made()
 OWN = {"price": 51.0, "low": 48.0, "high": 55.0, "prob_up": 0.6, "reasons": ["ä"]}
@@ -118,6 +119,37 @@ def test_what_is_said_once_the_target_trades_is_not_live(made_at, live):
     assert is_live(made_at, day("2023-06-14")) is live
 
 
+@pytest.mark.parametrize(("made_at", "live"), [("14:29:59", True), ("14:30:00", False)])
+def test_in_winter_a_session_begins_an_hour_later_in_universal_time(made_at, live):
+    assert is_live(f"2024-01-10T{made_at}+00:00", day("2024-01-10")) is live
+
+
+@pytest.mark.parametrize(
+    ("origin", "made_at", "live"),
+    [
+        ("2024-01-09", "2024-01-09T20:59:59+00:00", False),
+        ("2024-01-09", "2024-01-09T21:00:00+00:00", True),
+        ("2024-01-09", "2024-01-10T02:00:00+00:00", True),  # the evening there
+        ("2024-01-09", "2023-01-10T12:00:00+00:00", False),
+        ("2023-11-24", "2023-11-24T17:59:59+00:00", False),  # a half-day
+        ("2023-11-24", "2023-11-24T18:00:00+00:00", True),
+    ],
+)
+def test_what_is_said_before_its_origin_has_closed_is_not_live(origin, made_at, live):
+    assert is_live(made_at, day("2024-02-01"), origin=day(origin)) is live
+
+
+def test_a_forecast_made_by_a_clock_that_is_wrong_is_not_live():
+    fitted, said = model_of(PRICES), forecast_of(PRICES, 5)
+    for made_at, live in (
+        (MADE_AT, False),  # before the first of the prices
+        (f"{PRICES.as_of}T22:00:00+00:00", True),
+        (f"{said.target}T15:00:00+00:00", False),
+    ):
+        entry = forecast_entry(fitted, PRICES, said, made_at=made_at, live=True)
+        assert entry.live is live
+
+
 # appending
 
 
@@ -141,6 +173,31 @@ def test_what_is_said_twice_at_once_is_written_once(tmp_path):
 def test_a_forecast_and_an_answer_may_have_one_name(tmp_path):
     with opened(tmp_path) as store:
         assert put(store, SAID[0], dataclasses.replace(SAID[-1], name=SAID[0].name)) == 2
+
+
+def test_what_was_first_said_in_hindsight_is_taken_when_it_is_said_live(tmp_path):
+    hindsight = dataclasses.replace(SAID[0], live=False)
+    live = dataclasses.replace(SAID[0], live=True, made_at="2023-01-02T11:00:00+00:00")
+    with opened(tmp_path) as store:
+        assert put(store, hindsight) == 1
+        assert put(store, live) == 1
+        assert put(store, hindsight, live) == 0
+        assert put(store, SAID[1]) == 1
+        assert put(store, dataclasses.replace(SAID[1], live=False)) == 0
+        found = [each.entry for each in read(store)]
+        assert [each.live for each in found] == [False, SAID[1].live, True]
+        name = SAID[0].name
+        with store.read() as connection:
+            for asked in (name, name[:6], f"{name}live"):
+                assert entry_named(connection, asked).entry.live
+        assert verified(store) == []
+
+
+def test_what_is_said_in_hindsight_and_live_at_once_is_written_twice(tmp_path):
+    hindsight, live = (dataclasses.replace(SAID[0], live=live) for live in (False, True))
+    with opened(tmp_path) as store:
+        assert put(store, hindsight, live, live, hindsight) == 2
+        assert put(store, live) == 0
 
 
 def test_every_symbol_has_a_chain_of_its_own(tmp_path):
@@ -228,176 +285,52 @@ def test_a_name_that_stands_for_no_entry_or_for_several_is_refused(tmp_path, nam
     assert "\n" not in str(error.value)
 
 
-# what shows
-
-
-@pytest.fixture
-def written(tmp_path):
-    """A folder with a ledger of six entries, the first two of them and the answer scored."""
-    with opened(tmp_path) as store, store.write() as connection:
-        whole = made(62)
-        save_prices(connection, whole)
-        publish(connection, publication_of(PRICES))
-        append(connection, "XYZ", SAID)
-        score_due(connection, "XYZ", whole, MADE_AT)
-        append(connection, "ABC", [entry_of(made(symbol="ABC"), 1)])
-    return tmp_path
-
-
-def first_break(folder):
-    with opened(folder) as store:
-        found = verified(store)
-    assert len(found) == 1 and found[0].symbol == "XYZ", found
-    return found[0].number, found[0].reason
-
-
-def test_a_ledger_that_nobody_touched_is_whole(written):
-    with opened(written) as store:
-        assert verified(store) == []
-
-
-CHANGED = {
-    "kind": "'answer'",
-    "name": "'0123456789ab'",
-    "made_at": "'2022-01-02T10:00:00+00:00'",
-    "live": "0",
-    "model": "'garch_t'",
-    "origin": "'2023-01-04'",
-    "target": "'2024-01-04'",
-    "horizon": "horizon + 1",
-    "body": "body || ' '",
-    "previous": f"'{'a' * 64}'",
-    "digest": f"'{'a' * 64}'",
-}
-
-
-@pytest.mark.parametrize("column", CHANGED)
-@pytest.mark.parametrize("number", [1, 3, 6])
-def test_a_changed_column_is_found(written, column, number):
-    value = "1 - live" if column == "live" else CHANGED[column]
-    if (column, number) == ("kind", 6):
-        value = "'forecast'"
-    tamper(written, f"UPDATE ledger SET {column} = {value} WHERE symbol='XYZ' AND number={number}")
-    found, reason = first_break(written)
-    assert found == number
-    assert reason in (
-        "what it says is not what was written",
-        "it does not follow the entry before it",
-    )
-
-
-def test_every_column_of_an_entry_is_guarded(written):
-    with closing(sqlite3.connect(written / "belief.db")) as connection:
-        columns = {row[1] for row in connection.execute("PRAGMA table_info(ledger)")}
-    assert set(CHANGED) == columns - {"symbol", "number"}
-
-
-@pytest.mark.parametrize("column", ["origin", "target", "made_at", "body", "horizon", "number"])
-@pytest.mark.parametrize("value", ["'soon'", "x'ff00'", "NULL", "-1", "''", "9e999"])
-def test_a_column_that_makes_no_sense_is_found_without_a_traceback(written, column, value):
-    with closing(sqlite3.connect(written / "belief.db")) as connection:
-        try:
-            connection.execute(
-                f"UPDATE ledger SET {column} = {value} WHERE symbol='XYZ' AND number = 2"
-            )
-        except sqlite3.IntegrityError:
-            return  # the database does not take it
-        connection.commit()
-    assert first_break(written)[0] in ((1, 2) if column == "number" else (2,))
-    if column in ("origin", "target", "body") and value in ("'soon'", "x'ff00'"):
-        with opened(written) as store, pytest.raises(StoreError, match="belief ledger verify"):
-            read(store)
-
-
-INSERTED = (
-    "INSERT INTO ledger SELECT symbol, {place}, kind, 'slipped in', made_at, live, model, origin, "
-    "target, horizon, body, previous, digest FROM ledger WHERE symbol = 'XYZ' AND number = {like}"
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "body = '{}'",
+        "body = '[]'",
+        "body = '7'",
+        "body = 'x'",
+        "horizon = NULL",
+        "horizon = 'soon'",
+        "target = 'xx'",
+        "target = '2024-02-31'",
+        "made_at = 7",
+        "live = 7",
+    ],
 )
-MOVED = "UPDATE ledger SET number = {to} WHERE symbol = 'XYZ' AND number = {of}"
+def test_a_damaged_entry_is_not_read_and_told_in_one_line(tmp_path, damage):
+    with opened(tmp_path) as store:
+        put(store, *SAID)
+    tamper(tmp_path, f"UPDATE ledger SET {damage} WHERE number = 2")
+    with opened(tmp_path) as store, pytest.raises(StoreError) as error:
+        read(store)
+    assert one_line(error) == "an entry of the ledger is damaged; belief ledger verify names it"
+
+
+def test_a_score_in_words_is_not_read_and_told_in_one_line(tmp_path):
+    with opened(tmp_path) as store, store.write() as connection:
+        save_prices(connection, made(70))
+        append(connection, "XYZ", [entry_of(made(70).until(made(70).session[59]), 1)])
+        score_due(connection, "XYZ", made(70), MADE_AT)
+    tamper(tmp_path, "UPDATE scores SET crps = 'abc'")
+    with opened(tmp_path) as store, pytest.raises(StoreError) as error:
+        read(store)
+    assert one_line(error) == "a score of the ledger is damaged; belief ledger verify names it"
 
 
 @pytest.mark.parametrize(
-    ("statements", "number", "words"),
-    [
-        (["DELETE FROM ledger WHERE symbol = 'XYZ' AND number = 1"], 1, "entry 2 comes next"),
-        (["DELETE FROM ledger WHERE symbol = 'XYZ' AND number = 4"], 4, "entry 5 comes next"),
-        (["DELETE FROM ledger WHERE symbol = 'XYZ' AND number = 6"], 6, "the chain has 6 entries"),
-        (["DELETE FROM ledger WHERE symbol = 'XYZ'"], 1, "the chain has 6 entries"),
-        (["DELETE FROM chains WHERE symbol = 'XYZ'"], 1, "has no end written down"),
-        (
-            [MOVED.format(of=3, to=9), MOVED.format(of=4, to=3), MOVED.format(of=9, to=4)],
-            3,
-            "does not follow",
-        ),
-        ([INSERTED.format(place=7, like=6)], 7, "does not follow"),
-        (
-            [
-                "UPDATE ledger SET number = number + 10 WHERE symbol = 'XYZ' AND number > 3",
-                "UPDATE ledger SET number = number - 9 WHERE symbol = 'XYZ' AND number > 10",
-                INSERTED.format(place=4, like=3),
-            ],
-            4,
-            "does not follow",
-        ),
-        (["UPDATE ledger SET symbol = 'ABC' WHERE symbol = 'XYZ' AND number = 6"], 6, "missing"),
-        ([f"UPDATE chains SET head = '{'b' * 64}' WHERE symbol = 'XYZ'"], 6, "ended with"),
-        (["UPDATE chains SET length = 5 WHERE symbol = 'XYZ'"], 6, "ended with entry 5"),
-        (["UPDATE chains SET length = 7 WHERE symbol = 'XYZ'"], 7, "the chain has 7 entries"),
-        (["UPDATE chains SET length = 'many' WHERE symbol = 'XYZ'"], 7, "makes no sense"),
-        (
-            ["INSERT INTO scores SELECT symbol, 9, scored_at, close, log_return, log_score, crps, "
-             "pit, absolute_error, interval_score, brier, covered_50, covered_80, covered_90, "
-             "covered_95 FROM scores WHERE number = 1"],
-            9,
-            "has a score and is not there",
-        ),
-        (
-            # the last entry goes, and the end of the chain with it, but not its score
-            ["DELETE FROM ledger WHERE symbol = 'XYZ' AND number = 6",
-             "UPDATE chains SET length = 5, head = (SELECT digest FROM ledger WHERE symbol = 'XYZ' "
-             "AND number = 5) WHERE symbol = 'XYZ'"],
-            6,
-            "has a score and is not there",
-        ),
-        (
-            ["DELETE FROM ledger WHERE symbol = 'XYZ'", "DELETE FROM chains WHERE symbol = 'XYZ'"],
-            1,
-            "has a score and is not there",
-        ),
-    ],
-)  # fmt: skip
-def test_a_row_that_went_came_or_moved_is_found(written, statements, number, words):
-    tamper(written, *statements)
-    if "symbol = 'ABC'" in statements[0]:
-        with opened(written) as store:
-            found = {each.symbol: each for each in verified(store)}
-        assert (found["ABC"].number, found["XYZ"].number) == (2, 6)
-        return
-    found, reason = first_break(written)
-    assert found == number
-    assert words in reason
-
-
-def test_a_forger_who_makes_one_digest_anew_is_found_at_the_entry_behind(written):
-    """Without the rest of the chain and its end a new digest is worth nothing."""
-    with closing(sqlite3.connect(written / "belief.db")) as connection:
-        connection.row_factory = sqlite3.Row
-        row = dict(connection.execute("SELECT * FROM ledger WHERE number = 3").fetchone())
-        row.pop("digest")
-        row["live"], row["body"] = bool(row["live"]), row["body"].replace("0.0", "0.1")
-        digest = hashlib.sha256(json.dumps(row, sort_keys=True).encode()).hexdigest()
-        connection.execute(
-            "UPDATE ledger SET body = ?, digest = ? WHERE symbol = 'XYZ' AND number = 3",
-            (row["body"], digest),
-        )
-        connection.commit()
-    assert first_break(written) == (4, "it does not follow the entry before it")
-
-
-def test_every_broken_chain_is_named(written):
-    tamper(written, "UPDATE ledger SET horizon = 99 WHERE number = 1")
-    with opened(written) as store:
-        assert [(each.symbol, each.number) for each in verified(store)] == [("ABC", 1), ("XYZ", 1)]
+    "body", [{}, [], {"quantiles": [0.1], "last_close": 1.0}, {"quantiles": "x", "last_close": 1.0}]
+)
+def test_an_entry_that_holds_no_forecast_is_told_in_one_line(body):
+    entry = dataclasses.replace(SAID[0], body=body)
+    with pytest.raises(StoreError) as error:
+        forecast_in(Recorded("XYZ", 1, entry, None))
+    assert one_line(error).startswith(f"entry {entry.name} of the ledger is damaged")
+    with pytest.raises(UsageError) as error:
+        forecast_in(Recorded("XYZ", 1, SAID[-1], None))
+    assert one_line(error) == "entry abcdef012345 forecasts nothing; it is of kind answer"
 
 
 def test_the_name_of_a_forecast_follows_from_all_of_its_model():

@@ -13,7 +13,7 @@ from belief.events import NO_EVENTS
 from belief.fitted_model import Reached
 from belief.forecast import NORMAL_SCORES
 from belief.ledger import append, breaks, entries, forecast_entry
-from belief.ledger_scores import changed_scores, forget_changed, score_due
+from belief.ledger_scores import changed_scores, score_due, unscored
 from belief.models import fit, forecasts
 from belief.prices import Split
 from belief.sessions import session_after
@@ -389,46 +389,45 @@ def test_a_changed_price_shows_in_the_scores_that_rest_on_it(written):
     assert (found.number, found.reason) == (2, "its close is not what the prices give")
 
 
-# corrected prices
+# other prices
 
 
-def corrected(prices, row):
-    close = prices.close.copy()
-    close[row] = 0.5 * (prices.low[row] + prices.high[row])
-    return dataclasses.replace(prices, close=close)
+def off_by(entry, factor):
+    """The entry as if it had been made from other prices."""
+    body = {**entry.body, "last_close": entry.body["last_close"] * factor}
+    return dataclasses.replace(entry, name=f"off{factor}".replace(".", ""), body=body)
 
 
-def put_and_score(store, prices, targets):
-    said = [entry_of(prices.until(prices.session[20]), at - 20) for at in targets]
-    put(store, prices, *said)
-    scored(store, prices)
-
-
-def test_a_score_is_taken_back_where_its_close_was_corrected_and_computed_anew(tmp_path):
-    prices = made()
-    now = corrected(prices, 30)
+@pytest.mark.parametrize("factor", [0.1, 0.94, 1.06, 10.0, 0.0])
+def test_what_rests_on_other_prices_is_told_and_not_scored(tmp_path, factor):
+    whole = made(70)
+    known = whole.until(whole.session[59])
+    said = (entry_of(known, 1), answer_of(known, 1, OWN))
     with opened(tmp_path) as store:
-        put_and_score(store, prices, (25, 30, 40))
-        with store.write() as connection:
-            assert forget_changed(connection, prices, now) == 1
-            save_prices(connection, now)
-        assert [each is None for each in scores_of(store)] == [False, True, False]
-        assert scored(store, now) == ([2], [])
-        assert wrong(store, now) == []
-
-
-def test_a_split_that_was_listed_late_takes_back_the_scores_across_it(tmp_path):
-    prices = made()
-    now = dataclasses.replace(prices, splits=(Split(prices.session[28], 1.0),))
+        put(store, whole, *said, *(off_by(each, factor) for each in said))
+        assert scored(store, whole) == ([1, 2], [3, 4])
+        assert wrong(store, whole) == []
+    tamper(tmp_path, COPY.format(place=3))
     with opened(tmp_path) as store:
-        put_and_score(store, prices, (25, 28, 40))
-        with store.write() as connection:
-            assert forget_changed(connection, prices, now) == 2
+        (found,) = wrong(store, whole)
+    assert (found.number, found.reason) == (3, "it is scored without a close")
 
 
-def test_new_sessions_take_no_score_back(tmp_path):
-    prices = made()
+def test_a_last_close_that_was_revised_a_little_is_that_of_its_origin(tmp_path):
+    whole = made(70)
+    known = whole.until(whole.session[59])
     with opened(tmp_path) as store:
-        put_and_score(store, prices, (25, 30))
-        with store.write() as connection:
-            assert forget_changed(connection, prices.until(prices.session[50]), prices) == 0
+        put(store, whole, off_by(entry_of(known, 1), 1.04), off_by(entry_of(known, 2), 0.96))
+        assert scored(store, whole) == ([1, 2], [])
+
+
+def test_what_is_due_and_not_scored_is_listed(tmp_path):
+    whole = made(70)
+    known = whole.until(whole.session[59])
+    with opened(tmp_path) as store:
+        put(store, whole, entry_of(known, 1), entry_of(known, 30), off_by(entry_of(known, 2), 2.0))
+        with store.read() as connection:
+            assert [each.number for each in unscored(connection, "XYZ", whole)] == [1]
+        scored(store, whole)
+        with store.read() as connection:
+            assert unscored(connection, "XYZ", whole) == []

@@ -25,7 +25,7 @@ from stored import (
     tamper,
 )
 
-from belief import store as stored
+from belief import store_opening
 from belief import store_schema as schema
 from belief.audit import Finding
 from belief.errors import PricesError, StoreError
@@ -235,6 +235,27 @@ def test_a_model_with_other_fields_than_this_program_has_is_refused_in_one_line(
     assert "this program cannot read; run belief refit" in one_line(error)
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE publications SET session = '2024-02-31'",
+        "UPDATE publications SET session = 'soon'",
+        "UPDATE publications SET session = x'ff00'",
+        "UPDATE publications SET published_at = x'ff00'",
+        "UPDATE models SET body = x'ff00'",
+        "UPDATE models SET body = '[]'",
+    ],
+)
+def test_a_damaged_publication_is_refused_in_one_line(tmp_path, damage):
+    with opened(tmp_path) as store:
+        keep(store, made())
+        put_in_service(store, publication_of(made()))
+    tamper(tmp_path, damage)
+    with opened(tmp_path) as store, pytest.raises(StoreError) as error:
+        serving(store)
+    assert "damaged" in one_line(error) and "belief refit" in one_line(error)
+
+
 # transactions
 
 
@@ -276,7 +297,7 @@ def test_a_reader_is_not_held_up_by_a_writer_and_sees_what_was_there_before(tmp_
 
 
 def test_a_writer_that_is_never_let_in_gives_up_in_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(stored, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(store_opening, "BUSY_SECONDS", 0.05)
     with opened(tmp_path) as store, opened(tmp_path) as other:
         with store.write(), pytest.raises(StoreError) as error:
             keep(other, made())

@@ -202,12 +202,48 @@ def test_a_file_that_may_only_be_read_takes_nothing_in(public_folder):
         keep(store, made())
     (public_folder / "belief.db").chmod(0o444)
     public_folder.chmod(0o777)
-    with without_privileges(), pytest.raises(StoreError) as error:
-        with opened(public_folder) as store:
+    with without_privileges(), opened(public_folder) as store:
+        with pytest.raises(StoreError) as error:
             keep(store, made(50))
-    assert "readonly database" in one_line(error)
+        assert "cannot be changed: its file may not be written" in one_line(error)
+        assert_same(kept(store), made())
+    assert [path.name for path in public_folder.iterdir()] == ["belief.db"]
     with opened(public_folder) as store:
         assert_same(kept(store), made())
+
+
+def test_a_store_in_a_folder_that_may_only_be_read_can_be_read(public_folder):
+    with opened(public_folder) as store:
+        keep(store, made())
+    public_folder.chmod(0o555)
+    with without_privileges(), opened(public_folder) as store:
+        assert_same(kept(store), made())
+        with pytest.raises(StoreError) as error:
+            keep(store, made(50))
+        assert "cannot be changed: its f" in one_line(error)
+
+
+def test_what_a_writer_has_just_written_is_read_where_nothing_may_be_written(public_folder):
+    with opened(public_folder) as writer:
+        keep(writer, made())
+        for path in public_folder.iterdir():
+            path.chmod(0o444)
+        public_folder.chmod(0o555)
+        with without_privileges(), opened(public_folder) as store:
+            assert_same(kept(store), made())
+        keep(writer, made(50))
+        with without_privileges(), opened(public_folder) as store:
+            assert_same(kept(store), made(50))
+
+
+def test_an_older_store_that_may_only_be_read_is_refused_in_one_line(public_folder, monkeypatch):
+    with monkeypatch.context() as older:
+        older.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:2])
+        opened(public_folder).close()
+    (public_folder / "belief.db").chmod(0o444)
+    with without_privileges(), pytest.raises(StoreError) as error:
+        opened(public_folder)
+    assert "cannot be changed" in one_line(error)
 
 
 # where it is
@@ -238,6 +274,17 @@ def test_a_path_a_relative_path_and_a_url_name_the_same_store(tmp_path, monkeypa
             assert store.lock_path("XYZ").resolve() == path.with_name("belief.db.XYZ.lock")
 
 
+def test_a_store_that_is_reached_by_a_link_has_the_lock_of_the_store(tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "link.db").symlink_to(tmp_path / "belief.db")
+    (tmp_path / "folder").symlink_to(tmp_path)
+    with opened(tmp_path) as store:
+        wanted = store.lock_path("XYZ")
+    for where in ("other/link.db", "folder/belief.db"):
+        with open_store(str(tmp_path / where)) as store:
+            assert store.lock_path("XYZ") == wanted
+
+
 def test_a_home_that_nobody_has_is_a_folder_of_that_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with open_store("~nobody-of-this-name/belief.db"):
@@ -254,6 +301,11 @@ def test_a_home_that_nobody_has_is_a_folder_of_that_name(tmp_path, monkeypatch):
         "postgresql://user:my@hush@host/name",
         "postgresql+hush://user:hush",
         "://hush",
+        "postgresql:/user:hush@host/name",
+        "postgresql+psycopg:/user:hush@host/name",
+        "PostgreSQL:user:hush@host/name",
+        "mysql:/hush",
+        "user:hush@host://name",
         "sqlite://",
         "sqlite:///:memory:",
         "sqlite://user:hush@host/name",
@@ -267,6 +319,7 @@ def test_a_url_that_names_no_database_is_refused_without_its_password(where):
         open_store(where)
     said = one_line(error)
     assert "BELIEF_STORE" in said
+    assert "hush" not in said.replace("+hush:", "")
     assert "user:hush" not in said and "hush@" not in said and not said.endswith("hush")
     assert isinstance(error.value, UsageError)
 

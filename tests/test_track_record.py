@@ -245,6 +245,15 @@ def test_the_nearest_horizon_in_ratio_is_named(wanted, named):
     assert track_record(scored, wanted, LATE).horizon == named
 
 
+def test_a_nearer_horizon_with_too_few_windows_gives_way_to_one_with_enough():
+    scored = together(rows("belief", 21, 600), rows("belief", 17, 1), rows("belief", 5, 400))
+    assert track_record(scored, 17, LATE).horizon == 21
+    assert choose(scored, rows("belief", 21, 400), 17, LATE).source == "ledger"
+    early = START + 380  # at 21 sessions 18 windows have closed
+    assert track_record(scored, 17, early).horizon == 5
+    assert track_record(scored, 17, START + 60).horizon == 17  # nowhere enough: the nearest
+
+
 @pytest.mark.parametrize(("shorter", "wanted", "longer"), [(1, 2, 4), (3, 6, 12), (7, 49, 343)])
 def test_of_two_equally_near_horizons_the_shorter_is_named(shorter, wanted, longer):
     scored = together(rows("belief", longer, 3), rows("belief", shorter, 3))
@@ -426,7 +435,7 @@ def test_a_file_that_is_no_table_of_a_backtest_is_refused_in_one_line(tmp_path):
 
 
 def test_the_script_writes_what_the_kept_tables_have(packed, monkeypatch, capsys):
-    near, far = drawn(11, horizons=(1, 5)), drawn(12, horizons=(126,))
+    near, far = drawn(11, horizons=(1, 5), n=100), drawn(12, horizons=(126,), n=2500)
     monkeypatch.setattr(results, "KEPT", packed)
     monkeypatch.setattr(script, "BUNDLED", packed / "NVDA.track.npz")
     made = {"long": lambda: parquet.write_table(as_table(far), packed / "long.parquet")}
@@ -437,7 +446,9 @@ def test_the_script_writes_what_the_kept_tables_have(packed, monkeypatch, capsys
     for horizon, scored in ((1, near), (5, near), (126, far)):
         theirs = track_record(scored, horizon, LATE).to_dict()
         assert track_record(read, horizon, LATE).to_dict() == theirs
-    assert "126 ahead, 2015-01-05 to 2015-07-09: 60 origins, 1 windows" in capsys.readouterr().out
+    assert (
+        "126 ahead, 2015-01-05 to 2022-03-14: 2,500 origins, 20 windows" in capsys.readouterr().out
+    )
 
 
 def test_the_script_refuses_a_table_that_it_does_not_know():

@@ -73,7 +73,8 @@ class YahooServer:
         earnings_status: HTTP status of that page.
         crumb: what is handed out as one.
         requests: all so far.
-        most_at_once: how many of them were open at the same time.
+        most_at_once: how many of them were open at the same time; one whose answer is being sent is
+            not, because the client may have read it and asked again before the sender knows.
     """
 
     def __init__(self, prices: Prices, *, today: str | np.datetime64) -> None:
@@ -171,11 +172,13 @@ class YahooServer:
                 request = Request(self.command, parts.path or "/", query, headers)
                 server._begin(request)
                 try:
-                    self._send(server.answer(request))
-                except OSError:  # the client has hung up, as it may
-                    self.close_connection = True
+                    answer = server.answer(request)
                 finally:
                     server._end()
+                try:
+                    self._send(answer)
+                except OSError:  # the client has hung up, as it may
+                    self.close_connection = True
 
             def _send(self, answer: Answer) -> None:
                 self.send_response(answer.status)

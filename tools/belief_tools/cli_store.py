@@ -261,20 +261,23 @@ def record_view(
 def verify() -> None:
     """Follow every chain of digests, and compute every score again; exit code 1 if one differs."""
     from belief import store as stored
-    from belief.ledger import breaks
-    from belief.ledger_scores import changed_scores
+    from belief.ledger import breaks, missing_forecasts
+    from belief.ledger_scores import changed_scores, unscored
+    from belief.refit import HORIZONS
 
     failed: list[BeliefError] = []
     with _store() as store:
         symbols = _symbols(store, None)
         with store.read() as connection:
-            found = list(breaks(connection))
+            found = [*breaks(connection), *missing_forecasts(connection, HORIZONS)]
+            waiting = 0
             broken = {each.symbol for each in found}
             for name in symbols:
                 try:
                     if name not in broken:
                         prices = stored.load_prices(connection, name)
                         found += changed_scores(connection, name, prices)
+                        waiting += 0 if prices is None else len(unscored(connection, name, prices))
                 except BeliefError as error:
                     say_error(error)
                     failed.append(error)
@@ -282,6 +285,8 @@ def verify() -> None:
         print(f"{each.symbol} entry {each.number}: {one_line(each.reason)}")
     if found or failed:
         raise typer.Exit(BROKEN)
+    if waiting:
+        say(f"{waiting} entries are due and have no score; belief score marks them")
     print(f"the ledger is whole: {', '.join(symbols) or 'it is empty'}")
 
 

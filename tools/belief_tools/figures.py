@@ -18,7 +18,8 @@ class Figure:
     """One figure of a text.
 
     Attributes:
-        kind: "date", "percent", "count", "price" (bare numbers too), "range" or "unread".
+        kind: "date", "percent", "count", "ratio", "percentile", "price" (bare numbers too),
+            "range" or "unread".
         start, end: its place in the text.
         value: the number; the lower end of a range; NaN for a date or a malformed number.
         tolerance: how far a true value may be from `value`, from the digits written.
@@ -79,6 +80,11 @@ class Page:
         """Return where the sentence of a figure starts and ends."""
         return _between(self._sentence_edges, figure, len(self.prose))
 
+    def sentence_before(self, start: int) -> int:
+        """Return where the sentence starts that ends at `start`."""
+        edges = [end for begin, end in self._sentence_edges if end < start]
+        return edges[-1] if edges else 0
+
     def clause(self, figure: Figure) -> tuple[int, int]:
         """Return where the part of a sentence that a figure stands in starts and ends."""
         return _between(self._clause_edges, figure, len(self.prose))
@@ -98,12 +104,9 @@ class Page:
 
     @cached_property
     def _clause_edges(self) -> list[tuple[int, int]]:
-        return [match.span() for match in _CLAUSE.finditer(self.prose)]
-
-    @cached_property
-    def roles(self) -> list[re.Match[str]]:
-        """Return every word that can give a figure its role."""
-        return list(_ROLE.finditer(self.prose))
+        edges = (match.span() for match in _CLAUSE.finditer(self.prose))
+        # "between $200 and $277" is not two clauses
+        return [e for e in edges if not _BETWEEN.search(self.prose, max(0, e[0] - NEAR), e[0])]
 
 
 def _between(edges: list[tuple[int, int]], figure: Figure, length: int) -> tuple[int, int]:
@@ -111,6 +114,7 @@ def _between(edges: list[tuple[int, int]], figure: Figure, length: int) -> tuple
     return start, min((edge for edge, _ in edges if edge >= figure.end), default=length)
 
 
+_BETWEEN = re.compile(r"\bbetween\s+(?:about\s+)?[$]?[\d.,]+$", re.I)
 _NUMBER = r"\d(?:[\d.,]*\d)?"
 _PLAIN_NUMBER = re.compile(r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.(\d+))?|\.(\d+)")
 _SCALES = {"k": 1e3, "thousand": 1e3, "m": 1e6, "mn": 1e6, "million": 1e6}
@@ -119,11 +123,14 @@ _SYMBOLS = {"$": "dollar", "us$": "USD", "usd": "USD", "€": "EUR", "eur": "EUR
 _SYMBOLS |= {"£": "GBP", "gbp": "GBP", "pound": "GBP", "¥": "JPY", "jpy": "JPY", "yen": "JPY"}
 _SYMBOLS |= {"₹": "INR", "inr": "INR", "rupee": "INR", "dollar": "dollar", "buck": "dollar"}
 _SYMBOLS |= {"chf": "CHF", "franc": "CHF", "cad": "CAD", "c$": "CAD", "a$": "AUD", "aud": "AUD"}
-_SYMBOLS |= {"hk$": "HKD", "hkd": "HKD", "cent": "cents", "us dollar": "USD"}
+_SYMBOLS |= {"hk$": "HKD", "hkd": "HKD", "cent": "dollar", "us dollar": "USD"}
 _DOLLARS = ("USD", "CAD", "AUD", "HKD", "NZD", "SGD")
 _BEFORE = r"(?:US|HK|C|A)?\$|[€£¥₹]|(?:USD|EUR|GBP|JPY|INR|CHF|CAD|AUD|HKD)(?![a-z])"
 _AFTER = (
     rf"\$(?!\s?\d)|[€£¥₹](?!\s?\d)|(?:{'|'.join(s for s in _SYMBOLS if s.isalpha())}|US dollar)s?\b"
+)
+_DOLLARS_AND_CENTS = re.compile(
+    r"(?<![\w.,$])(\d[\d,]*)\s+(?:dollars?|bucks?)\s+(?:and\s+)?(\d{1,2})\s+cents?\b", re.I
 )
 _MONEY = re.compile(
     rf"(?<![\w.,])(?P<sign>-(?=\s?[$€£]))?(?:(?P<before>{_BEFORE})\s?)?(?P<number>{_NUMBER})"
@@ -137,14 +144,37 @@ _WORDED = {word: n for n, word in enumerate(_SMALL.split(), start=1)}
 _WORDED |= {word: 10 * n for n, word in enumerate(_TENS.split(), start=2)}
 _WORDED |= {"hundred": 100, "thousand": 1000}
 _WORD = rf"(?:{'|'.join(_WORDED)})"
+# "one" alone is a pronoun, as in "the normal one", unless something is counted
+_COUNTED = r"(?=[\s-]+(?:in|out|time|chance|case|half|third|quarter|fifth|sixth|tenth|per|to"
+_COUNTED += r"|of the|and|hundred|thousand|(?:trading |calendar )?(?:session|day|week|month|year)"
+_COUNTED += r"|dollar|buck|cent)\b)"
 _JOIN = r"(?:(?:(?<=hundred)|(?<=thousand))\s+and\s+|[\s-]+)"
-_WORDED_NUMBER = re.compile(rf"\b{_WORD}\b(?:{_JOIN}{_WORD}\b)*", re.I)
-_PERCENT = re.compile(rf"(?<![\w.,])(?P<number>[-+]?{_NUMBER})[\s-]*(?:%|per\s?cent\b|pct\b)", re.I)
-_ODDS = re.compile(r"(?<![\w.,$])(\d+)\s*(?:in|out of|[-/])\s*(?:every\s+)?(\d+)(?![\d.,]*\d)")
+_WORDED_NUMBER = re.compile(
+    rf"\b(?!(?<!to[\s-])one\b(?!{_COUNTED})(?!{_JOIN}{_WORD}\b)){_WORD}\b(?:{_JOIN}{_WORD}\b)*",
+    re.I,
+)
+_PERCENT = re.compile(
+    rf"(?<![\w.,])(?P<number>[-+]?{_NUMBER})[\s-]*"
+    r"(?:(?P<points>(?:percentage|percent|%)?[\s-]*points?\b|pp\b)|%|per\s?cent\b|pct\b"
+    r"|(?P<bps>bps?\b|basis points?\b))",
+    re.I,
+)
+_ODDS = re.compile(
+    r"(?<![\w.,$])(\d+)[\s-]*(?:(?:times?|chances?|cases?|days?)\s+)?(?:in|out of|[-/])[\s-]*"
+    r"(?:every\s+)?(\d+)(?![\d.,]*\d)"
+)
+_AGAINST = re.compile(
+    r"(?<![\w.,$])(?P<for>\d+)(?:\s+|-)to(?:\s+|-)(?P<to>\d+)(?![\d.,]*\d)"
+    r"(?:\s+(?:odds\s+)?(?P<against>against)|(?=\s+(?:odds|on\b|in favou?r)))",
+    re.I,
+)
+_RATIO = re.compile(
+    rf"(?<![\w.,$])(?P<number>{_NUMBER})(?:[\s-]*times\b(?!\s+(?:in|out)\b)|[x\u00d7](?!\w))", re.I
+)
 _FRACTION = re.compile(r"(?<![\w.,$])0?\.\d+(?![\w%])")
 _COUNT = re.compile(
-    rf"(?<![\w.,$])(?P<number>{_NUMBER})[\s-]+(?:(?:trading|business|market|exchange|calendar|more)"
-    r"[\s-]+)?(?P<unit>session|day|week|month|quarter|year|hour|minute)s?\b",
+    rf"(?<![\w.,$])(?P<number>{_NUMBER})[\s-]+(?:(?:(?P<open>trading|business|market|exchange)"
+    r"|(?P<calendar>calendar)|more|full|short)[\s-]+){0,2}(?P<unit>session|day|week|month|quarter|year|hour|minute)s?\b",
     re.I,
 )
 _MONTHS = "january february march april may june july august september october november december"
@@ -157,6 +187,7 @@ _YEAR_AFTER = "|".join(
 _DATES = tuple(
     re.compile(rf"(?<![\w$.,]){pattern}(?!\w|[.,]\d)", re.I)
     for pattern in (
+        r"(?P<d>\d{1,2})\.(?P<m>\d{1,2})\.(?P<y>\d{4})",
         r"(?P<y>\d{4})[-/](?P<m>\d{1,2})[-/](?P<d>\d{1,2})",
         r"(?P<m>\d{1,2})/(?P<d>\d{1,2})/(?P<y>\d{4}|\d{2})",
         rf"{_MONTH}\s+{_DAY}(?:,?\s+(?P<y>\d{{4}}))?",
@@ -172,81 +203,47 @@ _LABELS = re.compile(r"^[ \t]*(?P<item>\d{1,2})[.)](?=[ \t]+\S)", re.M)
 _PARTS = {"half": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "eighth": 8}
 _PARTS |= {"tenth": 10}
 _PART = re.compile(
-    rf"\b(\d+|a)(?:\s*-\s*|\s+(?=\w+\s+(?:chance|probab|likel|odds|of\b)))({'|'.join(_PARTS)})s?\b",
+    r"\b(\d+|an?)(?:\s*-\s*|\s+(?=\w+\s+(?:chance|probab|likel|odds|of\b))"
+    r"|(?<=\d)\s+(?!quarter))"
+    rf"({'|'.join(_PARTS)})s?\b",
+    re.I,
+)
+_HALF = re.compile(
+    r"\bhalf (?:of )?(?:(?:the|all|its|such)\s+)?(?=(?:time|outcomes?|probability|belief|mass"
+    r"|closes|cases|chance|distribution|days|forecasts|weight|paths|scenarios)\b)"
+    r"|\bhalf a chance\b",
+    re.I,
+)
+_PERCENTILE = re.compile(
+    r"\b(?P<number>\d{1,2})(?:st|nd|rd|th)?"
+    r"(?:[\s-]percentiles?\b"
+    r"|(?=(?:,?\s+(?:and\s+|to\s+)?\d{1,2}(?:st|nd|rd|th))+[\s-]percentile))",
     re.I,
 )
 # What no reader has read: digits glued to letters, and words for numbers that are not digits here.
 _UNREAD = re.compile(
     r"(?<!\w)(?=\w*\d)(?!Q[1-4]\b)\w+"
     r"|\b(?:(?:hundred|thousand|[mbtr]+illion|dozen|zero)(?:s|th)?|nil|nought|grand|twice|thrice"
-    r"|(?!mani)\w{2,9}-?fold|times (?:higher|lower|more|less|greater|as|its|the)|(?:in|by) half"
+    r"|(?!mani)\w{2,9}-?fold|(?:in|by) half(?! an? )"
     r"|(?:quadrupl|quintupl)\w+|(?<!first )(?<!second )half (?:of )?(?:the|its|as|a chance))\b",
     re.I,
 )
 ABOUT = r"(?:about|around|roughly|approximately|approx\.?|nearly|almost|close to|near|some|~|≈)"
 _IS_ABOUT = re.compile(rf"{ABOUT}\s*$", re.I)
-_SENTENCE = re.compile(r"(?<!\bvs)(?<!approx)(?<!\bInc)(?<!Corp)(?<!\bCo)[.!?](?=\s|$)|\n")
-_CLAUSE = re.compile(r"(?<!\bvs)(?<!approx)[.!?](?=\s|$)|\n|;|,(?!\d)|\sand\s|\s(?:while|but)\s")
-
-# The nearest word before a price gives its role; a word serves one price only.
-_ROLE_WORDS = {
-    "last": r"(?:last|latest|most recent|current|today'?s|present|previous|prior)\s+"
-    r"(?:(?!forecast|expected|predicted|median|belief)\w+\s+){0,2}?(?:close|price|value|level)"
-    r"|closed|(?:is |was )?currently|today(?:'s)?|last traded|now (?:at|trad\w+)"
-    r"|(?<!be )(?<!to )trad(?:es|ing) at|(?:up|down) from|versus|vs|compared (?:to|with)|against",
-    "level": r"above|below|over|under|exceed\w*|at least|at most|more than|less than"
-    r"|(?:higher|lower|greater) than|beyond|past|surpass\w*|threshold|level|cross\w*",
-    "expected": r"expect\w*|median|predict\w*|forecast\w*|project(?:s|ed|ion)|anticipat\w*"
-    r"|estimat\w*|will|would|should|target\w*|reach\w*|hits?|likely|best guess|belief",
-    "low": r"(?:as )?lows?|lowest|lower (?:end|bound|limit)|minimum",
-    "high": r"(?:as )?highs?|highest|upper(?: end| bound| limit)?|maximum",
-    "possible": r"could|may|might",
-    "price": r"prices?|worth|valued? at",
-}
-_ROLE_PATTERN = "|".join(f"(?P<{role}>{words})" for role, words in _ROLE_WORDS.items())
-_ROLE = re.compile(rf"\b(?:{_ROLE_PATTERN})\b", re.I)
-_ROLE_AFTER = re.compile(
-    rf"\s*(?:\b(?:is|was|at|as|being|on)\s+(?:the |its |our |a )?(?:{_ROLE_PATTERN})\b"
-    r"|\(\s*(?:the )?(?:(?P<last_>last close|today|now)|(?P<expected_>median|expected))\s*\)"
-    r"|(?P<level_>is\s+(?:very\s+|quite\s+)?(?:unlikely|not likely))"
-    r"|(?P<last__>today|now|currently)\b)",
-    re.I,
+_SENTENCE = re.compile(
+    r"(?<!\bvs)(?<!approx)(?<!\bInc)(?<!Corp)(?<!\bCo)(?<!i\.e)(?<!e\.g)[.!?](?=[\s*]|$)|\n"
 )
-ROLE_NAMES = {"last": "the last close", "expected": "the expected price", "level": "a level"}
+_CLAUSE = re.compile(
+    r"(?<!\bvs)(?<!approx)(?<!i\.e)(?<!e\.g)[.!?](?=\s|$)|\n|;|,(?!\d)|\s(?:while|but)\s"
+    r"|\sand\s(?!(?:up|above|below|over|more|under|higher|lower)\b\W{1,2}(?![$\d]))"
+)
+
 _RANGE_GAP = re.compile(
-    rf"\s*(?:\b(?P<word>to|and|through|but)\b|(?P<mark>[-\u2013\u2014,]))\s*(?:{ABOUT}|below|under"
-    r"|(?:a |an )?(?:upper|high)(?: end| bound| of)*)?\s*",
+    rf"\s*(?:\b(?:up |all the way )?(?P<word>to|and|through|but)\b|(?P<mark>[-\u2013\u2014,]))"
+    rf"\s*(?:{ABOUT}|below|under|(?:a |an )?(?:upper|high)(?: end| bound| of)*)?\s*",
     re.I,
 )
 _RANGE_LEAD = re.compile(rf"\b(?:between|above|over|within|low of)\s*(?:{ABOUT})?\s*$", re.I)
-_UP = r"ris(?:e|es|ing)|rose|up|upwards?|higher|increas\w*|gain\w*|climb\w*|grow\w*|above|over"
-_UP += r"|exceed\w*|at least|more than|beyond|surpass\w*|past|reach\w*|hits?|cross\w*|advanc\w*"
-LIES = r"(?!\s+(?:between|in|within|inside|into|somewhere)\b)"  # "falls between" is no fall
-_DOWN = (
-    rf"fall\w*{LIES}|fell|down|downwards?|lower|drop\w*|declin\w*|decreas\w*|below|under|less than"
-)
-_DOWN += r"|los(?:e|es|s|ing)|at most|sink\w*|shrink\w*|slip\w*"
-WAY = re.compile(rf"\b(?:(?P<up>{_UP})|(?P<down>{_DOWN}))\b", re.I)
-MOVE = re.compile(r"\b(?:ris|rose|increas|climb|gain|fall|fell|drop|declin|mov|chang|go)\w*", re.I)
-HEDGE = re.compile(r"\b(?:chances?|probab\w*|odds|likelihood|could|may|might|whether|if)\b", re.I)
-_AS_OF = r"as of|made|issued|dated|based on|data|since|starting|last clos\w+|closed|close of"
-_AS_OF += r"|forecast from"
-_DATE_ROLE = re.compile(
-    rf"\b(?:(?P<as_of>{_AS_OF}|known|latest)|(?P<target>{_ROLE_WORDS['expected']}))\b", re.I
-)
-INTERVAL = re.compile(r"\b(?:intervals?|bands?|ranges?|confidence|bounds?)\b", re.I)
-NOT = r"\b(?:not|no|never|nor|neither|nothing|none|cannot|without|far from|rather than|unlikely)\b"
-DENIES = re.compile(rf"{NOT}|n't\b", re.I)
-NEGATED = re.compile(rf"(?:{NOT}|n't\b)(?:[^\w.!?;\n]+(?!but\b)\w+){{0,4}}[^\w.!?;\n]*$", re.I)
-_DIFFERENCE_BEFORE = re.compile(
-    rf"\b(?:(?:{_UP}|{_DOWN}|change)\s+(?:of|by)|up|down|increase|gain|lose)\s+(?:{ABOUT}\s+)?$",
-    re.I,
-)
-_DIFFERENCE_AFTER = re.compile(
-    r"\s*(?:higher|lower|more|less|(?:increase|rise|gain|drop|fall|decline)\b"
-    r"|(?:above|below|over|under)\s+(?:the |its )?(?:last|latest|current|today))",
-    re.I,
-)
 _TYPOGRAPHY = str.maketrans("\u00a0\u202f\u2009\u2019\u2018\u2212*\\`", "   ''-   ")
 
 
@@ -318,14 +315,15 @@ def _date_parts(match: re.Match[str]) -> str:
 def _chances(text: str) -> Iterator[Figure]:
     for match in _PERCENT.finditer(text):
         value, tolerance = _number(match["number"])
+        if match["bps"]:
+            yield Figure("percent", *match.span(), value / 100, tolerance / 100)
+            continue
         if is_about(text, match.start()):
-            tolerance = max(tolerance, 1.0)
-        yield Figure("percent", *match.span(), value, tolerance)
-    for match in _ODDS.finditer(text):
-        part, whole = int(match[1]), int(match[2])
-        if part < whole <= 100 or match[1] == match[2] == "50":
-            share = 50.0 if part == whole else 100.0 * part / whole
-            yield Figure("percent", *match.span(), share, 3.0)
+            wider = max(min(1.0, 0.1 * abs(value)), 0.01 * abs(value))
+            tolerance = max(tolerance, wider) if tolerance == 0.5 else 2 * tolerance
+        unit = "points" if match["points"] else ""
+        yield Figure("percent", *match.span(), value, tolerance, unit)
+    yield from _odds(text)
     for match in _PART.finditer(text):
         count = int(match[1]) if match[1].isdigit() else 1
         yield Figure("percent", *match.span(), 100.0 * count / _PARTS[match[2].lower()], 3.0)
@@ -333,19 +331,43 @@ def _chances(text: str) -> Iterator[Figure]:
     for match in _FRACTION.finditer(text):
         figure = Figure("percent", *match.span())
         start, end = page.sentence(figure)
-        if re.search(r"probab|chance|likelihood|volatil", text[start:end]):
+        if re.search(r"prob|chance|likelihood|volatil|\bP\s?[(=:]|odds", text[start:end], re.I):
             value, tolerance = _number(match[0])
             yield replace(figure, value=100 * value, tolerance=100 * tolerance)
 
 
+def _odds(text: str) -> Iterator[Figure]:
+    """Yield "one in four", "4 to 1 against" and "an even chance" as percentages."""
+    for match in _ODDS.finditer(text):
+        part, whole = int(match[1]), int(match[2])
+        if part < whole <= 100 or match[1] == match[2] == "50":
+            share = 50.0 if part == whole else 100.0 * part / whole
+            yield Figure("percent", *match.span(), share, min(3.0, max(1.0, 0.2 * share)))
+    for match in _AGAINST.finditer(text):
+        a, b = int(match["for"]), int(match["to"])
+        if a + b:
+            share = 100.0 * (b if match["against"] else a) / (a + b)
+            yield Figure("percent", *match.span(), share, min(3.0, max(1.0, 0.2 * share)))
+    for match in _HALF.finditer(text):
+        yield Figure("percent", *match.span(), 50.0, 3.0)
+
+
 def _amounts(text: str) -> Iterator[Figure]:
     """Yield every number that is left: a price, with its currency as the unit, or a bare one."""
+    for match in _DOLLARS_AND_CENTS.finditer(text):
+        value = float(match[1].replace(",", "")) + int(match[2]) / 100
+        whole = Figure("price", *match.span(), value, 0.005, "dollar")
+        yield whole
+        text = _blank(text, [whole])
     for match in _MONEY.finditer(text):
         value, tolerance = _number(match["number"])
         scale = _SCALES[match["scale"].lower()] if match["scale"] else 1.0
+        if (match["after"] or "").lower().startswith("cent"):
+            scale = 0.01
         about = is_about(text, match.start())
         value, tolerance = value * scale, min(tolerance * scale, max(0.5, 0.01 * value * scale))
-        tolerance = max(tolerance, 0.01 * value) if about else tolerance
+        if about:
+            tolerance = 2 * tolerance if "." in match["number"] else max(tolerance, 0.01 * value)
         units = {(match[g] or "").lower() for g in ("before", "after")} - {""}
         unit = " ".join(sorted({_SYMBOLS.get(u, _SYMBOLS.get(u[:-1], u)) for u in units}))
         yield Figure("price", *match.span(), -value if match["sign"] else value, tolerance, unit)
@@ -376,6 +398,13 @@ def _is_range(text: str, low: Figure, gap: re.Match[str]) -> bool:
     return True
 
 
+def _unit_of_count(match: re.Match[str]) -> str:
+    unit = match["unit"].lower()
+    if unit == "day" and match["calendar"]:
+        return "calendar day"
+    return "session" if unit == "day" and match["open"] else unit
+
+
 def read_figures(text: str) -> Page:
     """Read a text into its figures.
 
@@ -391,87 +420,18 @@ def read_figures(text: str) -> Page:
     chances = list(_chances(prose))
     rest = _blank(prose, chances)
     counts = [
-        Figure("count", *m.span(), *_number(m["number"]), m["unit"].lower())
+        Figure("count", *m.span(), *_number(m["number"]), _unit_of_count(m))
         for m in _COUNT.finditer(rest)
     ]
     rest = _blank(rest, counts)
-    amounts = list(_amounts(rest))
-    figures += chances + counts + list(_ranges(rest, amounts))
+    quantiles = [
+        Figure("percentile", *m.span(), *_number(m["number"])) for m in _PERCENTILE.finditer(rest)
+    ]
+    rest = _blank(rest, quantiles)
+    ratios = [Figure("ratio", *m.span(), *_number(m["number"])) for m in _RATIO.finditer(rest)]
+    rest = _blank(rest, ratios)
+    amounts = sorted(_amounts(rest), key=lambda figure: figure.start)
+    figures += chances + counts + quantiles + ratios + list(_ranges(rest, amounts))
     rest = _blank(rest, amounts)
     figures += [Figure("unread", *m.span()) for m in _UNREAD.finditer(rest)]
     return Page(text, clean, prose, tuple(sorted(figures, key=lambda f: f.start)))
-
-
-def role_of(page: Page, figure: Figure, used: set[int]) -> str:
-    """Return what the nearest words say a price is: "last", "expected", "level", "low", or "".
-
-    Args:
-        page: the text.
-        figure: the price.
-        used: where the words stand that gave an earlier price its role; added to here.
-    """
-    after = _ROLE_AFTER.match(page.prose, figure.end)
-    if after and after.lastgroup:
-        used.add(after.start(after.lastgroup))
-        return after.lastgroup.rstrip("_")
-    start, end = page.sentence(figure)
-    before = [m for m in page.roles if start <= m.start() and m.end() <= figure.start]
-    before = [match for match in before if match.start() not in used]
-    if not before:
-        return ""
-    nearest = before[-1]
-    used.add(nearest.start())
-    used.update(match.start() for match in before if match.lastgroup == "last")
-    reached = re.match(r"reach|hit", nearest[0], re.I)
-    unsure = page.prose[start:end] if nearest[0].lower() == "reaching" else page.lead_in(figure)
-    if reached and (HEDGE.search(unsure) or DENIES.search(unsure)):
-        return "level"
-    if before[-2:-1] and before[-2].lastgroup == "possible" and nearest.lastgroup == "expected":
-        return "possible"
-    return nearest.lastgroup or ""
-
-
-def is_difference(page: Page, figure: Figure) -> bool:
-    """Say whether a price is a change, as in "up $11"."""
-    before = _DIFFERENCE_BEFORE.search(page.before(figure))
-    return bool(before or _DIFFERENCE_AFTER.match(page.prose, figure.end))
-
-
-def way_of(text: str, *, last: bool = False) -> int:
-    """Return +1 or -1 for the first (or last) direction word of `text`, 0 without one."""
-    found = list(WAY.finditer(text))
-    if not found:
-        return 0
-    match = found[-1 if last else 0]
-    way = 1 if match.lastgroup == "up" else -1
-    return -way if re.search(r"(?:\bnot|n't|no)\W+(?:\w+\W+)?$", text[: match.start()]) else way
-
-
-def scopes_of_percentage(page: Page, figure: Figure) -> list[tuple[int, int]]:
-    """Return where the subject of a percentage may stand, nearest wording first."""
-    clause_start, clause_end = page.clause(figure)
-    start, end = page.sentence(figure)
-    others = [f for f in page.figures if f.kind == "percent"]
-    clause_start = max([clause_start, *(f.end for f in others if f.end <= figure.start)])
-    clause_end = min([clause_end, *(f.start for f in others if f.start >= figure.end)])
-    before, after = (clause_start, figure.start), (figure.end, clause_end)
-    attributive = re.match(
-        r"\s*(?:chance|probab|likel|odds|confid|interval|range|above|below|higher|lower|of)",
-        page.prose[figure.end :],
-    )
-    near = [after, before] if attributive else [before, after]
-    return [*near, (start, figure.start), (figure.end, end)]
-
-
-def role_of_date(page: Page, figure: Figure) -> str:
-    """Say whether the words around make a date the "target" or the "as_of"; else ""."""
-    start, _ = page.clause(figure)
-    dates = [f.end for f in page.figures if f.kind == "date" and f.end <= figure.start]
-    before = list(_DATE_ROLE.finditer(page.prose, max([start, *dates]), figure.start))
-    if before:
-        return before[-1].lastgroup or ""
-    if re.search(r"\b(?:on|by|for)\s*(?:\w+day,?\s*)?$", page.prose[start : figure.start], re.I):
-        _, end = page.sentence(figure)
-        after = _DATE_ROLE.search(page.prose, figure.end, end)
-        return (after.lastgroup or "") if after else ""
-    return ""

@@ -149,7 +149,7 @@ def print_scores(symbol: str, scored: Sequence[Recorded], closeless: Sequence[Re
     """Print what was scored now, and what could not be."""
     print(f"{symbol}: {len(scored)} scored")
     for each in closeless:
-        print(f"  {each.entry.name}: there is no close on {each.entry.target}")
+        print(f"  {each.entry.name}: no close on {each.entry.target}, or made from other prices")
 
 
 def print_standing(recorded: Sequence[Recorded]) -> None:

@@ -5,19 +5,21 @@ They are judged here and taken off the page, so that what judges the forecast do
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from belief_tools.figures import Figure, Page
+from belief_tools.roles import nominal
 from belief_tools.wording import Finding
 
 Record = Mapping[str, Any]
 
 _OUTCOMES = r"(?:closes|closing prices|outcomes|forecasts|origins|predictions)\b"
-_PAST = r"(?:past|earlier|previous|actual|daily|known|scored|all|the|those|its|these|such)"
+_PAST = r"(?:back-?test(?:ed)?|historical|out-of-sample|scored|past|earlier|previous|actual"
+_PAST += r"|daily|known|all|the|those|its|these|such)"
 _COUNTED = re.compile(
-    rf"\s+(?:{_PAST}\s+)*(?:(?P<origins>{_OUTCOMES})"
+    rf"\s+(?:(?:{_PAST}|[\w-]+\s*-[\w-]*ahead)\s+)*(?:(?P<origins>{_OUTCOMES})"
     r"|(?:(?:non-?\s?overlapping|independent|separate)\s+)?(?P<windows>windows\b)|(?P<nats>nats\b))",
     re.I,
 )
@@ -32,6 +34,21 @@ _NOMINAL = re.compile(
     r"|confidence|chance|probability)\b",
     re.I,
 )
+BENCHMARKS = {
+    "random_walk": re.compile(r"\brandom[\s-]walk", re.I),
+    "garch_t": re.compile(r"\bGARCH", re.I),
+}
+_SKILL = re.compile(r"\bskill\b|\bnats\b", re.I)
+_BETTER = re.compile(
+    r"\b(?:better than|beat(?:s|en|ing)?|outperform\w*|superior to|improv\w+ (?:on|over|upon)"
+    r"|skill (?:over|against|versus|relative to|compared (?:to|with))|ahead of|surpass\w*"
+    r"|outdo\w*|more accurate than)\b",
+    re.I,
+)
+_NO_BENCHMARK = re.compile(
+    r"\s*(?:an? |the )?(?:(?:it|that) by\b|even\b|coin|half|chance\b|last\b|[$]?\d)", re.I
+)
+_DENIED = re.compile(r"\b(?:no|not|without|never|neither|nor|fail\w*|lacks?)\b|n't\b", re.I)
 # What a percentage of the forecast itself is said of, wherever the track record is named too.
 _OF_FORECAST = re.compile(
     r"\b(?:chances?|probab\w*|odds|likel\w+|regimes?|volatil\w*|ris(?:e|es|ing|en)|rose|gain\w*"
@@ -69,9 +86,46 @@ def judge_record(page: Page, record: Record | None) -> tuple[Page, tuple[Finding
         allowed = _allowed(page, figure, known)
         if allowed is None:
             left.append(figure)
-        elif not any(figure.is_near(value) for value in allowed):
+        elif not all(any(end.is_near(value) for value in allowed) for end in figure.ends()):
             findings.append(_finding(page, figure, allowed))
     return replace(page, figures=tuple(left)), tuple(findings)
+
+
+def judge_verdict(page: Page, record: Record | None) -> Iterator[Finding]:
+    """A claim to be better than something is the verdict of the track record.
+
+    Args:
+        page: the text.
+        record: of a `ForecastResult`; None when there is none.
+    """
+    known: Record = record or {}
+    skilled = {name: _is_skilled(known.get(f"skill_{name}")) for name in BENCHMARKS}
+    for match in _BETTER.finditer(page.prose):
+        figure = Figure("words", *match.span())
+        start, end = page.sentence(figure)
+        if _NO_BENCHMARK.match(page.prose, match.end()):
+            continue
+        rest = re.split(r";|\bbut\b|\bwhile\b", page.prose[match.end() : end])[0]
+        rest = rest[: other.start()] if (other := _DENIED.search(rest)) else rest
+        denied = _DENIED.search(page.lead_in(figure)) is not None
+        named = [name for name, said in BENCHMARKS.items() if said.search(rest)]
+        both = re.search(r"\b(?:both|either|benchmarks?|baselines?)\b", rest, re.I)
+        named = list(BENCHMARKS) if both else named
+        other_than_these = not named and not (denied and not _is_of_model(page, start, end))
+        if other_than_these or any(skilled[name] == denied for name in named):
+            words = page.original[match.start() : match.start() + len(match[0] + rest)].strip()
+            verdict = known.get("verdict") or "there is none"
+            message = f"the text says '{words}'; the track record: {verdict}"
+            yield Finding(words, "record", message)
+
+
+def _is_of_model(page: Page, start: int, end: int) -> bool:
+    return re.search(r"\b(?:model|belief|forecasts?|skill)\b", page.prose[start:end]) is not None
+
+
+def _is_skilled(skill: Sequence[float] | None) -> bool:
+    """Say whether even the lower bound of a skill is above zero."""
+    return bool(skill) and min(skill or [0.0]) > 0.0
 
 
 def _speaks(page: Page, figure: Figure) -> bool:
@@ -96,24 +150,48 @@ def _allowed(page: Page, figure: Figure, record: Record) -> tuple[float, ...] | 
         share = record.get(f"coverage_{_level(page, figure):.0f}")
         return () if share is None else (100 * share,)
     in_words = page.words(figure)[:1].isalpha()  # "two forecasts" counts the text's own
+    if figure.kind == "range" and not figure.unit and _speaks_of_skill(page, figure):
+        return _skills(page, figure, record)
     if figure.kind == "price" and not figure.unit and not in_words:
+        if "." in page.words(figure) and _speaks_of_skill(page, figure):
+            return _skills(page, figure, record)
         counted = _COUNTED.match(page.prose, figure.end)
-        return None if counted is None else tuple(_counts(record, str(counted.lastgroup)))
+        return None if counted is None else tuple(_counts(page, figure, record, counted))
     return None
 
 
-def _counts(record: Record, what: str) -> Iterator[float]:
-    if what != "nats":
-        yield from (record[what],) if what in record else ()
-        return
-    for name in ("skill_random_walk", "skill_garch_t"):
-        yield from record.get(name) or ()
+def _counts(page: Page, figure: Figure, record: Record, counted: re.Match[str]) -> Iterator[float]:
+    what = str(counted.lastgroup)
+    if what == "nats":
+        yield from _skills(page, figure, record)
+    elif what in record:
+        yield record[what]
+
+
+def _speaks_of_skill(page: Page, figure: Figure) -> bool:
+    return _SKILL.search(page.prose, *page.sentence(figure)) is not None
+
+
+def _skills(page: Page, figure: Figure, record: Record) -> tuple[float, ...]:
+    """The skill over the benchmark that is named nearest, or over either."""
+    start, end = page.clause(figure)
+    sentence, _ = page.sentence(figure)
+    for begin, stop in ((start, end), (sentence, figure.start)):
+        named = [name for name, said in BENCHMARKS.items() if said.search(page.prose, begin, stop)]
+        if named:
+            break
+    wanted = named or list(BENCHMARKS)
+    return tuple(value for name in wanted for value in record.get(f"skill_{name}") or ())
 
 
 def _is_coverage(page: Page, figure: Figure) -> bool:
     """Say whether a percentage is the share of closes that an interval held."""
     start, end = page.clause(figure)
-    if _NOMINAL.match(page.prose, figure.end) or _OF_FORECAST.search(page.prose, start, end):
+    if (
+        nominal(page, figure)
+        or _NOMINAL.match(page.prose, figure.end)
+        or _OF_FORECAST.search(page.prose, start, end)
+    ):
         return False
     if _OF_OUTCOMES.match(page.prose, figure.end):
         return True

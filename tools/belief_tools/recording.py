@@ -90,7 +90,7 @@ def _answer(tool: ForecastTool, given: "Answer", now: datetime.datetime) -> "Ent
         kind="answer",
         name=hashlib.sha256(said.encode("utf-8", "replace")).hexdigest()[:12],
         made_at=made_at,
-        live=tool.live and (target is None or is_live(made_at, target)),
+        live=tool.live and (target is None or is_live(made_at, target, origin=tool.prices.as_of)),
         model=given.model,
         origin=None if result is None else tool.prices.as_of,
         target=target,

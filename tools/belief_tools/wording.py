@@ -4,10 +4,10 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
-from belief_tools.figures import DENIES, HEDGE, NEAR, NEGATED, Figure, Page
+from belief_tools.figures import NEAR, Figure, Page
+from belief_tools.roles import DENIES, HEDGE, NEGATED
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,12 @@ class Finding:
 _CERTAIN = re.compile(
     r"\b(?<!%\s)(?<!percent\s)(?<!\ba\s)(?:certain(?:ly|ty)?|guarantee(?:s|d)?|definitely"
     r"|surely|undoubtedly|(?:no|without(?: a)?|beyond(?: a)?) doubt|risk-free|for sure|inevitably"
-    r"|bound to|can(?:'|no)t lose)\b",
+    r"|bound to|assured(?:ly)?|impossible|a lock|sure thing|(?:is|are|it's) sure to"
+    r"|can(?:'|no)t (?:lose|be wrong|fail|miss))\b",
     re.I,
 )
 _NOT_SAID = re.compile(
-    r"\b(?:doubl(?:e|es|ed|ing)|tripl(?:e|es|ed|ing)|halv(?:e|es|ed|ing)|(?:highest|lowest|maximum"
+    r"\b(?:cancel\w*|postpon\w*|doubl(?:e|es|ed|ing)|tripl(?:e|es|ed|ing)|halv(?:e|es|ed|ing)|(?:highest|lowest|maximum"
     r"|minimum|peak|(?<!track )record)[\s-](?:\w+\s){0,2}(?:price|value|close|level|high|low)s?)\b",
     re.I,
 )
@@ -93,19 +94,6 @@ _PAST_BEFORE = re.compile(
     re.I,
 )
 _PAST_AFTER = re.compile(r"\s*(?:was|were)\b(?!\s+(?:asked|named|mentioned)\b)", re.I)
-_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_PERIOD = r"(?:day|session|week|weekend|month|quarter|year|decade|hour|minute)"
-_TIMES = re.compile(
-    r"\b(?:tomorrow|tonight|overnight|midnight|noon|this (?:morning|afternoon|evening)|soon|shortly"
-    r"|immediately|any (?:day|moment|time) now|weekend|Christmas|Thanksgiving|Easter|Halloween"
-    r"|New Year|(?:Labor|Memorial|Independence|Valentine's) Day|(?:in |by )?Q(?P<quarter>[1-4])"
-    rf"|(?:next|this|coming) (?:(?:trading|business|calendar|few|couple of) )?{_PERIOD}s?"
-    rf"|within {_PERIOD}s|(?:in|within) an? (?:trading )?{_PERIOD}|(?:an?|few) {_PERIOD}s? from now"
-    rf"|end of (?:the|this|next) {_PERIOD}|(?:year|month|quarter|week)[- ]?end|EO[YMQ]"
-    r"|(?:in|by|this|next|until|before) (?:the |early |late )?(?:spring|summer|autumn|winter)"
-    rf"|(?P<weekday>{'|'.join(_WEEKDAYS)}))\b",
-    re.I,
-)
 _MOVES = re.compile(
     r"\b(?:crash|soar|plunge|skyrocket|plummet|collaps|rocket|explod|surg|rall(?:y|ie)|nosedive"
     r"|implod|tumbl|moon|tank|crater|boom)(?:e?s|e?d|e|ing)?\b|\b(?:bankrupt\w*|insolven\w*|worthless|delist\w*"
@@ -155,29 +143,13 @@ def judge_subject(page: Page, result: Mapping[str, Any]) -> Iterator[Finding]:
             yield Finding(match[0], "subject", f"the price is a share's; leave out '{match[0]}'")
 
 
-def judge_times(page: Page, result: Mapping[str, Any], question: str) -> Iterator[Finding]:
-    """A day in words, such as "tomorrow", must be the question's, or go with the date."""
-    asked = " ".join(question.lower().split())
-    days = [date.fromisoformat(str(result[name])) for name in ("target", "as_of")]
-    for match in _TIMES.finditer(page.prose):
-        words = " ".join(match[0].lower().split())
-        if re.search(rf"\b{re.escape(words)}\b", asked):
-            continue
-        if match["weekday"]:
-            figure = Figure("words", *match.span())
-            named = _WEEKDAYS.index(match["weekday"].lower())
-            if named in {day.weekday() for day in days} and page.near(figure, "date"):
-                continue
-        if match["quarter"] and int(match["quarter"]) == (days[0].month + 2) // 3:
-            continue
-        if result["horizon"] == 1 and re.fullmatch(r"next (?:\w+ )?(?:day|session)", words):
-            continue
-        yield Finding(match[0], "date", f"the text says '{match[0]}'; the target is {days[0]}")
-
-
 def judge_moves_and_advice(page: Page) -> Iterator[Finding]:
     """A forecast foresees no crash, and it gives no advice."""
     for match in _MOVES.finditer(page.prose):
+        if re.match(r"[^.;]{0,20}\bwould (?:require|need|take|mean)\b", page.prose[match.end() :]):
+            continue
+        if re.search(r"\bvolatility\W+(?:\w+\W+){0,2}$", page.prose[: match.start()], re.I):
+            continue
         yield Finding(match[0], "direction", f"the tool result says nothing about '{match[0]}'")
     for match in _ADVICE.finditer(page.prose):
         before = page.prose[max(0, match.start() - 2 * NEAR) : match.start()]

@@ -1,0 +1,73 @@
+"""Score the grounding check on answers of which each is known to be right or wrong in one place.
+
+The answers in cases/answers.jsonl are about the forecasts in cases/results.json. Half of them say
+only what the forecast says; each of the others differs in one figure or word. Prints how many wrong
+answers were caught and how many right ones were refused, with those that were misjudged; exits with
+1 below the target.
+
+    python benchmarks/grounding_cases.py [ANSWERS.jsonl]
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from belief_tools.grounding import Finding, check
+
+CASES = Path(__file__).with_name("cases")
+LEAST_CAUGHT = 0.99  # of the wrong answers
+MOST_REFUSED = 0.01  # of the right answers
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One answer and what the check found in it."""
+
+    case: Mapping[str, Any]
+    findings: tuple[Finding, ...]
+
+    @property
+    def misjudged(self) -> bool:
+        """Whether a right answer was refused, or a wrong one passed."""
+        return bool(self.findings) == self.case["ok"]
+
+
+def score(answers=CASES / "answers.jsonl", results=CASES / "results.json"):
+    """Check every answer against the forecast that it is about."""
+    asked = json.loads(results.read_text(encoding="utf-8"))
+    scored = []
+    for line in answers.read_text(encoding="utf-8").splitlines():
+        case = json.loads(line)
+        known = asked[case["result"]]
+        found = check(case["answer"], known["result"], question=known["question"])
+        scored.append(Scored(case, found))
+    return scored
+
+
+def rates(scored):
+    """Return the share of wrong answers that were caught, and of right ones that were refused."""
+    right = [one for one in scored if one.case["ok"]]
+    wrong = [one for one in scored if not one.case["ok"]]
+    caught = sum(bool(one.findings) for one in wrong) / len(wrong)
+    return caught, sum(bool(one.findings) for one in right) / len(right)
+
+
+def main(arguments):
+    """Print the misjudged answers and the rates."""
+    scored = score(*map(Path, arguments[:1]))
+    for number, one in enumerate(scored, 1):
+        if one.misjudged:
+            print(f"{number}. {'REFUSED' if one.case['ok'] else 'PASSED'}: {one.case['answer']!r}")
+            print(f"    {'; '.join(f.message for f in one.findings) or one.case['wrong']!r}")
+    caught, refused = rates(scored)
+    n_right = sum(one.case["ok"] for one in scored)
+    print(f"caught {caught:.1%} of {len(scored) - n_right} wrong answers")
+    print(f"refused {refused:.1%} of {n_right} right answers")
+    return 0 if caught >= LEAST_CAUGHT and refused <= MOST_REFUSED else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

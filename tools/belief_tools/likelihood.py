@@ -1,0 +1,193 @@
+"""The rule of the grounding check about words of chance: "likely" needs more than one half."""
+
+import re
+from collections.abc import Iterator
+
+from belief_tools.figures import Figure, Page
+from belief_tools.known import Known, is_any, way_to_level
+from belief_tools.roles import DENIES, HEDGE, WAY, is_difference, way_of
+from belief_tools.wording import Finding
+
+_LARGE_CHANGE = 0.05  # of the last close; a smaller one is not called sharp
+_EVEN = (0.4, 0.6)  # a chance that may be called even
+_VERY = 0.7  # a chance from which something is very likely
+_LIKELY = re.compile(
+    r"(?<!%\s)(?<!percent\s)(?<!more\s)(?<!less\s)(?<!most\s)(?<!as\s)(?<!equally\s)"
+    r"\b(?:(?P<not>not|hardly|isn't|n't)\s+)?(?P<very>(?:very|highly|quite|extremely|rather)\s+)?"
+    r"(?:(?P<yes>likely|probable|probably)|(?P<no>unlikely|improbable|doubtful|a long shot))\b"
+    r"(?P<after_not>\s+not\b)?(?!\s+(?:than|range|landing|band|outcomes?|values?))",
+    re.I,
+)
+_REPLY = re.compile(
+    r"[\W_]*(?P<yes>yes|yeah|yep)\b|[\W_]*(?P<no>no|nope)\b(?=\s*[,.:;!\u2013\u2014-])", re.I
+)
+_LEANS = (
+    r"(?:lean\w*|tilt\w*|edge|bias\w*|skew\w*|drift\w*)\s+(?:is\s+)?(?:slight\w*\s+)?"
+    r"(?:to(?:ward)?s? )?(?:the )?"
+)
+_MOOD = re.compile(
+    rf"\b(?:(?P<up>bullish|optimistic|positive outlook|{_LEANS}(?:up\w*|higher|positive))"
+    rf"|(?P<down>bearish|pessimistic|negative outlook|{_LEANS}(?:down\w*|lower|negative)))\b",
+    re.I,
+)
+_EVENLY = re.compile(
+    r"\b(?:coin[\s-](?:flip|toss)|toss-?up|even (?:chances?|odds)|fifty-fifty)\b", re.I
+)
+_LARGE = re.compile(
+    r"\b(?:sharp|steep|strong|big|large|significant|substantial|huge|massive|dramatic|considerabl)"
+    r"(?:ly|y|e)?\s+(?:ris\w+|gain\w*|increas\w*|higher|up|climb\w*|upside|fall\w*|drop\w*|lower"
+    r"|declin\w*|down\w*|loss\w*|move)\b",
+    re.I,
+)
+_MORE = re.compile(r"\b(?:(?P<more>more)|less) (?:likely|probable)\b", re.I)
+_LONGEST_REPLY = 6  # words; a longer clause speaks of something of its own
+
+
+def judge_likelihood(page: Page, known: Known, question: str) -> Iterator[Finding]:
+    """A word of chance, of mood or of size agrees with the figure of what it is said of."""
+    yield from _judge_likely(page, known)
+    yield from _judge_than_not(page, known)
+    yield from _judge_comparison(page, known)
+    yield from _judge_reply(page, known, question)
+    yield from _judge_regime(page, known)
+    up = float(known.result["prob_up"])
+    for match in _MOOD.finditer(page.prose):
+        way = 1 if match["up"] else -1
+        negated = DENIES.search(page.lead_in(Figure("words", *match.span())))
+        if not negated and way * (up - 0.5) <= 0:
+            yield _finding(match[0], up, "a rise", "direction")
+    chances = [up, *(chance for _, chance in known.points[1:-5])]
+    for match in _EVENLY.finditer(page.prose):
+        if not any(_EVEN[0] <= chance <= _EVEN[1] for chance in chances):
+            yield _finding(match[0], up, "a rise", "percentage")
+    for match in _LARGE.finditer(page.prose):
+        lead_in = page.lead_in(Figure("words", *match.span()))
+        unsure = DENIES.search(lead_in) or HEDGE.search(lead_in) or re.search("would", lead_in)
+        if abs(known.change) < _LARGE_CHANGE and not unsure:
+            message = (
+                f"the text says '{match[0]}'; the median is {known.change:+.1%} from the last close"
+            )
+            yield Finding(match[0], "direction", message)
+
+
+def _judge_likely(page: Page, known: Known) -> Iterator[Finding]:
+    for match in _LIKELY.finditer(page.prose):
+        event = _event_of(page, Figure("words", *match.span()), known)
+        if event is None:
+            continue
+        name, chances = event
+        yes = bool(match["yes"]) != bool(match["not"] or match["after_not"])
+        least = _VERY if match["very"] and not match["not"] else 0.5
+        if not any((chance if yes else 1 - chance) > least for chance in chances):
+            yield _finding(match[0], chances[0], name, "likelihood")
+
+
+def _event_of(page: Page, words: Figure, known: Known) -> tuple[str, list[float]] | None:
+    """Return the close beyond a level that "likely" is said of; the one asked for in a reply."""
+    start, end = page.clause(words)
+    colon = page.prose.rfind(":", start, words.start)
+    start, colon = max(start, colon + 1), page.prose.find(":", words.end, end)
+    end = end if colon < 0 else colon
+    clause = page.prose[start:end]
+    prices = [f for f in page.figures if f.kind == "price" and start <= f.start < end]
+    levels = [f for f in prices if known.chances(f, 1) and not is_difference(page, f)]
+    ranges = [f for f in page.figures if f.kind == "range" and start <= f.start < end]
+    if len(levels) == 1 and not ranges:
+        level = levels[0]
+        way = way_to_level(page.prose[start : level.start], level, known)
+        way = way or way_of(page.prose[level.end : end])
+        chances = known.chances(level, way) if way else []
+        return (f"a close beyond {page.words(level)}", chances) if chances else None
+    said = re.split(r"[:(\u2013\u2014]", clause[words.start - start :])[0]
+    lead_in = page.prose[start : words.start]
+    short = len((lead_in + said).split()) <= _LONGEST_REPLY
+    if levels or prices or ranges or not short or not known.asked or WAY.search(lead_in + said):
+        return None
+    if any(
+        regime["name"] in (lead_in + said).lower() for regime in known.result.get("regimes") or ()
+    ):
+        return None
+    return "what was asked", known.asked_chances
+
+
+def _judge_than_not(page: Page, known: Known) -> Iterator[Finding]:
+    """Where something is "more likely than not", that is said of a chance above one half."""
+    for match in re.finditer(r"\b(?:(?P<more>more)|less) likely than not\b", page.prose, re.I):
+        start, end = page.sentence(Figure("words", *match.span()))
+        prices = [f for f in page.figures if f.kind == "price" and start <= f.start < end]
+        levels = [f for f in prices if is_any(f, known.asked_levels)]
+        if len(levels) == 1:
+            way = way_to_level(page.prose[start : levels[0].start], levels[0], known)
+            chances = known.chances(levels[0], way) if way else []
+            if chances and not any((chance > 0.5) == bool(match["more"]) for chance in chances):
+                yield _finding(
+                    match[0], chances[0], f"a close beyond {page.words(levels[0])}", "likelihood"
+                )
+
+
+def _judge_comparison(page: Page, known: Known) -> Iterator[Finding]:
+    """What is said to be more likely than something else is so."""
+    for match in _MORE.finditer(page.prose):
+        start, end = page.sentence(Figure("words", *match.span()))
+        than = re.compile(r"\bthan\b").search(page.prose, match.end(), end)
+        if than is None:
+            continue
+        first = _chances_in(page, start, than.start(), known)
+        second = _chances_in(page, than.end(), end, known)
+        more = match["more"] is not None
+        if first and second and not any((a > b) == more for a in first for b in second):
+            words = page.original[match.start() : match.end()]
+            message = f"the text says '{words}'; the chances are {first[0]:.0%} and {second[0]:.0%}"
+            yield Finding(words, "likelihood", message)
+
+
+def _chances_in(page: Page, start: int, end: int, known: Known) -> list[float]:
+    """Return the chance of the one close beyond a level that a stretch of text speaks of."""
+    prices = [f for f in page.figures if f.kind == "price" and start <= f.start < end]
+    levels = [f for f in prices if known.chances(f, 1)]
+    if levels:
+        way = way_to_level(page.prose[start : levels[0].start], levels[0], known)
+        return known.chances(levels[0], way) if way else []
+    way = way_of(page.prose[start:end])
+    up = float(known.result["prob_up"])
+    return [up if way > 0 else 1 - up] if way and not prices else []
+
+
+def _judge_reply(page: Page, known: Known, question: str) -> Iterator[Finding]:
+    """A "yes" or "no" at the start agrees with the chance of what was asked."""
+    reply = _REPLY.match(page.prose)
+    yes_or_no = re.match(r"\W*(?:will|is|does|do|can|could|would|are)\b", question, re.I)
+    if reply is None or known.asked is None or not yes_or_no:
+        return
+    chances = known.asked_chances
+    if not any((chance if reply["yes"] else 1 - chance) > 0.5 for chance in chances):
+        yield _finding(reply[0].strip(), chances[0], "what was asked", "likelihood")
+
+
+def _judge_regime(page: Page, known: Known) -> Iterator[Finding]:
+    """The regime that the market is said to be in is the most probable one."""
+    regimes = known.result.get("regimes") or ()
+    if not regimes:
+        return
+    likeliest = max(regimes, key=lambda regime: float(regime["probability"]))["name"]
+    names = "|".join(re.escape(str(regime["name"])) for regime in regimes)
+    said = re.compile(
+        r"\b(?:market|stock|shares?|price|regime|it|model|(?-i:[A-Z]\w+))\s+(?:is|remains|stays)\s+"
+        r"(?:(?:currently|now|most likely|almost surely|probably|still|very|in|at|an?|the|its)\s+)*"
+        rf"[\"']?(?P<name>{names})\b",
+        re.I,
+    )
+    for match in said.finditer(page.prose):
+        figure = Figure("words", *match.span())
+        lead_in = page.lead_in(figure)
+        if match["name"].lower() != likeliest and not HEDGE.search(lead_in):
+            start, end = page.clause(figure)
+            told = any(f.kind == "percent" and start <= f.start < end for f in page.figures)
+            if not DENIES.search(lead_in) and not told:
+                words, message = match[0], f"the most probable regime is {likeliest}"
+                yield Finding(words, "regime", f"the text says '{words}'; {message}")
+
+
+def _finding(words: str, chance: float, name: str, rule: str) -> Finding:
+    said = f"the text says '{words}'; the tool result's chance of {name} is {chance:.0%}"
+    return Finding(words, rule, said)

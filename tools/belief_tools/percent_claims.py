@@ -1,0 +1,279 @@
+"""The rule of the grounding check about percentages: each is judged by what it is said of.
+
+The words next to a percentage say its subject: a regime, a transition between regimes, the
+volatility, an interval, a rise or a fall, a close beyond a level, or a distance between two prices.
+Where the nearest words say none, those of the sentence do; where these say none, it may be any
+chance of the result.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from belief_tools.chance_claims import (
+    BOUND,
+    COMPARES,
+    GAP,
+    Scope,
+    Subject,
+    distance_of,
+    event_of,
+)
+from belief_tools.figures import Figure, Page
+from belief_tools.known import (
+    Known,
+    half_widths,
+    mentioned,
+    volatilities,
+)
+from belief_tools.price_claims import chance_of_range
+from belief_tools.roles import (
+    DENIES,
+    INTERVAL,
+    base_of_share,
+    is_distance,
+    nominal,
+    scopes_of_percentage,
+)
+from belief_tools.wording import Finding
+
+_CHANCE = re.compile(
+    r"\b(?:chances?|probab\w*|improbab\w*|odds|(?:un)?likel\w+|confiden\w*|prob|risk)\b|\bP\s?\(",
+    re.I,
+)
+_CLOSE = 0.2  # how near, as a share of it, a bound such as "over half" must be to what it bounds
+_VOLATILITY = re.compile(r"\bvolatil\w*|\bvol\b|\bstandard deviation", re.I)
+_PERIOD_AFTER = re.compile(
+    r"\s*(?:(?:per|a|an|each|every|(?:for|in|over|on) (?:a|one|any)(?: single| typical)?)\s+"
+    r"(?:trading )?(?P<unit>day|session|week|month|year)\b|(?P<daily>daily)|(?P<weekly>weekly)"
+    r"|(?P<yearly>annual\w*|yearly|p\.a\.))",
+    re.I,
+)
+_PERIOD_BEFORE = re.compile(r"\b(?:(?P<daily>daily|one-day)|(?P<weekly>weekly)|monthly)\b", re.I)
+_SPREAD = re.compile(
+    r"\b(?:either (?:way|direction|side)|in both directions|plus or minus|give or take"
+    r"|typical (?:move|swing))|\u00b1|\+/-",
+    re.I,
+)
+_WITHIN = re.compile(rf"{COMPARES.pattern}|\b(?:between|ends?|bounds?|limits?)\b", re.I)
+_TRANSITION = re.compile(
+    r"\b(?:stay|remain|persist|switch|transition|turn|(?:mov(?:e|es|ing)|go(?:es|ing)?|chang\w+)"
+    r" (?:in)?to|leav(?:e|ing))\w*",
+    re.I,
+)
+_STAYS = re.compile(r"\b(?:stay|remain|persist)\w*", re.I)
+_IN_BETWEEN = re.compile(
+    r"\bin[\s-]between\b|\bbetween(?:\s+(?:the(?:m| two| levels)|your)\b|\s*$)", re.I
+)
+_AGAINST = re.compile(rf"{DENIES.pattern}|\bagainst\b|\botherwise\b", re.I)
+_UNITS = {"day": "day", "session": "day", "week": "week", "month": "month", "year": "year"}
+
+
+def judge_percentages(page: Page, known: Known) -> Iterator[Finding]:
+    """Every percentage is the result's for what it is said of."""
+    taken = {chance_of_range(page, f) for f in page.figures if f.kind == "range"}
+    taken |= {*_complements(page)}
+    for figure in page.figures:
+        if figure.kind != "percent" or figure in taken:
+            continue
+        subject, allowed = _points(known) if figure.unit else _subject(page, figure, known)
+        if not any(fits(page, figure, value) for value in allowed):
+            words = page.words(figure)
+            listed = ", ".join(f"{100 * value:.1f} %" for value in allowed[:8]) or "none"
+            yield Finding(
+                words,
+                "percentage",
+                f"the text says {words} for {subject}; the tool result: {listed}",
+            )
+
+
+def _complements(page: Page) -> Iterator[Figure]:
+    """Yield the second of "52 % to 48 %", which the first one settles."""
+    percents = [f for f in page.figures if f.kind == "percent"]
+    for first, second in pairwise(percents):
+        gap = page.prose[first.end : second.start]
+        if re.fullmatch(r"\s*(?:to|versus|vs\.?|/|-|:|against)\s*", gap):
+            if abs(first.value + second.value - 100) < 1e-6:
+                yield second
+
+
+def fits(page: Page, figure: Figure, share: float) -> bool:
+    """Say whether a percentage, or "under 1 %" and "over 99 %", is right for a probability."""
+    bound = BOUND.search(page.before(figure))
+    if bound:
+        beyond = (100 * share < figure.value) == bool(bound["under"])
+        extreme = figure.value in (1.0, 99.0)
+        return beyond and (extreme or abs(100 * share - figure.value) <= _CLOSE * figure.value)
+    return figure.is_near(100 * share)
+
+
+def _points(known: Known) -> Subject:
+    return "a gap in points", tuple(abs(chance - 0.5) for chance in known.chances_of_all())
+
+
+def _subject(page: Page, figure: Figure, known: Known) -> Subject:
+    start, end = page.clause(figure)
+    scopes = _scopes(page, figure, known)
+    chance = any(_CHANCE.search(scope.text) for scope in scopes if not scope.far)
+    settled = _by_form(page, figure, known, chance=chance)
+    if settled:
+        return settled
+    if GAP.search(page.prose, start, end) and not chance:
+        return event_of(scopes[0], chance=False) or _distance(page, figure, known)
+    for scope in scopes:
+        spoken = chance or _CHANCE.search(scope.text) is not None
+        subject = _named_subject(scope, apart=scope.far and chance)
+        subject = subject or event_of(scope, chance=spoken)
+        if subject:
+            return subject
+    return _unnamed(page, figure, known)
+
+
+def _by_form(page: Page, figure: Figure, known: Known, *, chance: bool) -> Subject | None:
+    """Return the subject of a percentage that is plain from the words right beside it."""
+    own = page.prose[slice(*_own(page, figure))]
+    if _is_volatility(page, figure, own, chance=chance):
+        return _volatility(page, figure, known)
+    if nominal(page, figure):
+        return "an interval", (0.5, 0.9)
+    if _SPREAD.search(own):
+        return _spread(known)
+    share_of = base_of_share(page, figure)
+    if share_of == "chance":
+        chances = [*known.chances_of_all()]
+        return "a share of a chance", tuple(a / b for a in chances for b in chances if b > a)
+    if share_of:
+        prices = mentioned(page, figure, known)
+        return "a share of a price", tuple(a / b for a in prices for b in prices if a != b)
+    if not chance and is_distance(page, figure):
+        return _distance(page, figure, known)
+    return None
+
+
+def _own(page: Page, figure: Figure) -> tuple[int, int]:
+    """Return where the words stand that belong to no other percentage of the clause."""
+    near = scopes_of_percentage(page, figure)[:2]
+    return min(start for start, _ in near), max(end for _, end in near)
+
+
+def _scopes(page: Page, figure: Figure, known: Known) -> list[Scope]:
+    """Return where the subject may stand, nearest first."""
+    spans = scopes_of_percentage(page, figure)
+    scopes = [Scope(page, figure, known, *span) for span in spans[:2]]
+    if len(scopes[0].text.split()) < 2:  # as in "to be above its present $7.51, 52 %"
+        scopes.append(Scope(page, figure, known, *_clause_before(page, figure)))
+    far = [*spans[2:], *_asked_before(page, figure)]
+    return scopes + [Scope(page, figure, known, *span, far=True) for span in far]
+
+
+def _clause_before(page: Page, figure: Figure) -> tuple[int, int]:
+    """Return where the clause in front of a figure's own stands, within the sentence."""
+    sentence, _ = page.sentence(figure)
+    start, _ = page.clause(figure)
+    before = Figure("words", max(sentence, start - 2), max(sentence, start - 2))
+    others = [f.end for f in page.figures if f.kind == "percent" and f.end <= figure.start]
+    begin = max(
+        [sentence, page.clause(before)[0] if before.start > sentence else sentence, *others]
+    )
+    return min(begin, figure.start), figure.start
+
+
+def _asked_before(page: Page, figure: Figure) -> Iterator[tuple[int, int]]:
+    """Yield where the sentence before stands, when it is a question: the text then answers it."""
+    start, _ = page.sentence(figure)
+    before = page.sentence_before(start)
+    if page.prose[before:start].rstrip().endswith("?"):
+        yield before, start
+
+
+def _unnamed(page: Page, figure: Figure, known: Known) -> Subject:
+    """Any chance of the result; but of one level asked for, where a chance is spoken of."""
+    sentence = page.prose[slice(*page.sentence(figure))]
+    clause = page.prose[slice(*page.clause(figure))].rpartition(":")[2]
+    if known.asked and _CHANCE.search(sentence) and not _AGAINST.search(clause):
+        return "what was asked", tuple(known.asked_chances)
+    return "this", tuple(known.chances_of_all())
+
+
+def _is_volatility(page: Page, figure: Figure, near: str, *, chance: bool) -> bool:
+    if not chance and _PERIOD_BEFORE.search(near) and not GAP.search(near):
+        return True
+    if _VOLATILITY.search(near):
+        return not (chance and _CHANCE.search(page.prose, figure.end, figure.end + 15))
+    start, _ = page.sentence(figure)
+    spoken = _VOLATILITY.search(page.prose, start, figure.start)
+    after = re.match(r"\s*(?:over|in|for|after|across)\s+(?:the\s+)?\d", page.prose[figure.end :])
+    return bool(spoken and (after or _PERIOD_AFTER.match(page.prose, figure.end)))
+
+
+def _volatility(page: Page, figure: Figure, known: Known) -> Subject:
+    periods = volatilities(known)
+    said = _PERIOD_AFTER.match(page.prose, figure.end) or (
+        _PERIOD_BEFORE.search(page.prose, page.clause(figure)[0], figure.start)
+    )
+    period = "year"
+    if said:
+        words = said.groupdict()
+        unit = (words.get("unit") or "").lower()
+        period = _UNITS.get(unit) or ("day" if words.get("daily") else "year")
+        period = "week" if words.get("weekly") else period
+    start, end = page.clause(figure)
+    ahead = any(f.kind == "count" and start <= f.start < end for f in page.figures)
+    allowed = (periods[period], periods["horizon"]) if ahead else (periods[period],)
+    return f"the volatility of a {period}", allowed
+
+
+def _spread(known: Known) -> Subject:
+    shares = [width / base for width in half_widths(known) for base in (known.last, known.median)]
+    return "a move either way", (volatilities(known)["horizon"], *shares, 0.5, 0.9)
+
+
+def _distance(page: Page, figure: Figure, known: Known) -> Subject:
+    return "a distance between prices", distance_of(page, figure, known)
+
+
+def _named_subject(scope: Scope, *, apart: bool) -> Subject | None:
+    """Return the transition, the regime or the interval that a scope names."""
+    known, text = scope.known, scope.text
+    subject = _regime_subject(scope)
+    if subject:
+        return subject
+    if _IN_BETWEEN.search(text) and len(known.asked_levels) == 2:
+        low, high = sorted(known.asked_levels)
+        above = dict(known.points)
+        return "a close in between", (above[low] - above[high],)
+    if not apart and INTERVAL.search(text) and not _WITHIN.search(text):
+        outside = re.search(r"\b(?:outside|miss\w*|leave\w*|left)\b", text, re.I)
+        return "an interval", (0.5, 0.1) if outside else (0.5, 0.9)
+    return None
+
+
+def _regime_subject(scope: Scope) -> Subject | None:
+    text, result = scope.text, scope.known.result
+    regimes = [str(regime["name"]) for regime in result.get("regimes") or ()]
+    sentence = scope.page.prose[slice(*scope.page.sentence(scope.figure))]
+    spoken = [name for name in regimes if re.search(rf"\b{re.escape(name)}\b", sentence, re.I)]
+    if spoken and _TRANSITION.search(text) and result.get("transition_matrix"):
+        return "a transition", tuple(_transitions(text, sentence, regimes, scope.known))
+    named = [name for name in regimes if re.search(rf"\b{re.escape(name)}\b", text, re.I)]
+    if not named:
+        return None
+    name = (max if scope.before else min)(named, key=lambda name: text.lower().rfind(name.lower()))
+    chances = {regime["name"]: float(regime["probability"]) for regime in result["regimes"]}
+    together = (sum(chances[name] for name in named),) if len(named) > 1 else ()
+    return f"the {name} regime", (chances[name], *together)
+
+
+def _transitions(text: str, sentence: str, regimes: Sequence[str], known: Known) -> Iterator[float]:
+    """Yield the chances of the moves between regimes that a text can mean."""
+    matrix = known.result["transition_matrix"]
+    places = {name: sentence.lower().find(name.lower()) for name in regimes}
+    spoken = [row for row, name in enumerate(regimes) if places[name] >= 0]
+    to = [row for row in spoken if re.search(rf"\bto (?:the |a )?{regimes[row]}", text, re.I)]
+    for row in spoken:
+        if _STAYS.search(text):
+            yield matrix[row][row]
+        elif to:
+            yield from (matrix[row][column] for column in to if column != row)
+        else:
+            yield from matrix[row]

@@ -49,7 +49,8 @@ def lines(scored, as_of):
         record = track_record(scored, horizon, as_of)
         yield (
             f"{record.horizon:>3} ahead, {record.first} to {record.last}: "
-            f"{record.origins:,} origins, {record.windows:,} windows, 90 % held {record.coverage_90:.1%}; {record.verdict}"
+            f"{record.origins:,} origins, {record.windows:,} windows, "
+            f"90 % held {record.coverage_90:.1%}; {record.verdict}"
         )
 
 

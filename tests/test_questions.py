@@ -95,6 +95,8 @@ def test_nothing_here_is_a_price_level(text):
         ("Will NVDA reach 2000 by 2026?", (2000,)),
         ("Will NVDA reach $2,025 by March 2025?", (2025,)),
         ("NVDA > 150?", (150,)),
+        ("Will NVDA be higher than $900 in a week?", (900,)),
+        ("NVDA lower than seven hundred dollars in a week?", (700,)),
         ("Is NVDA going to 1 or 2 or 3 or 4 or 5 or 6 or 7 or 8 or 9?", (1, 2, 3, 4, 5, 6, 7, 8)),
     ],
 )

@@ -150,6 +150,8 @@ def _is_a_move(match: re.Match[str]) -> bool:
         return follows or word not in _SIDES
     if follows:
         return word in ("higher", "lower", "up", "down", "upside", "downside", "drop", "gain")
+    if word in ("higher", "lower") and match["filler"].split()[:1] == ["than"]:
+        return False  # "higher than $900", unlike "rises more than $50"
     return word not in _SIDES and not re.search(r"\b(?:to|at|of)\b", match["filler"])
 
 

@@ -118,6 +118,23 @@ def message(fields: Mapping[str, Any], *, finish_reason: str = "stop") -> Answer
     return completion([{"index": 0, "message": whole, "finish_reason": finish_reason}])
 
 
+def stream(*pieces: str, finish_reason: str | None = "stop", done: bool = True) -> Answer:
+    """A text in pieces, as server-sent events; without a finish reason it just ends."""
+    deltas: list[tuple[dict[str, Any], str | None]] = [({"role": "assistant"}, None)]
+    deltas += [({"content": piece}, None) for piece in pieces]
+    deltas += [({}, finish_reason)] if finish_reason else []
+    chunks = [{"index": 0, "delta": delta, "finish_reason": why} for delta, why in deltas]
+    about = {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": MODEL}
+    lines = [f"data: {json.dumps({**about, 'choices': [chunk]})}\n\n" for chunk in chunks]
+    lines += ["data: [DONE]\n\n"] if done else []
+    return events("".join(lines))
+
+
+def events(body: str) -> Answer:
+    """Server-sent events as they stand."""
+    return Answer(body.encode(), headers={"content-type": "text/event-stream"})
+
+
 def completion(choices: Sequence[object]) -> Answer:
     return raw(
         {

@@ -31,13 +31,8 @@ from chat_server import (
 )
 
 from belief.errors import LanguageModelError, UsageError
-from belief_tools.llm import (
-    DEFAULT_MODEL,
-    Endpoint,
-    Reply,
-    ToolCall,
-    endpoint_from_environment,
-)
+from belief_tools.llm import DEFAULT_MODEL, Endpoint, endpoint_from_environment
+from belief_tools.replies import Reply, ToolCall
 
 QUESTION = [{"role": "user", "content": "Predict the stock price of Nvidia in March 2024"}]
 ARGUMENTS = {"symbol": "NVDA", "target_date": "2024-03-28"}

@@ -27,7 +27,7 @@ from belief_tools.forecast_tool import (
     shown,
 )
 from belief_tools.grounding import Finding, check
-from belief_tools.llm import Endpoint, Message, Reply, ToolCall
+from belief_tools.llm import Endpoint, Message
 from belief_tools.past_price import past_price
 from belief_tools.prediction import (
     BOUNDED_PREDICTION,
@@ -38,6 +38,7 @@ from belief_tools.prediction import (
 )
 from belief_tools.questions import Question
 from belief_tools.receipt import levels_in_words, receipt, statement
+from belief_tools.replies import Reply, ToolCall
 from belief_tools.turns import Turn, as_messages, carried_in_words, in_full, read
 
 Mode = Literal["tool", "context", "none"]

@@ -8,17 +8,20 @@ Whatever goes wrong becomes one line of `LanguageModelError`, and no line ever s
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from belief.errors import LanguageModelError, UsageError
+from belief_tools.failures import Failure, explain, failed_status, one_line
+from belief_tools.replies import Reply, in_time, mapping, read_reply, streamed
 
 if TYPE_CHECKING:
-    from openai import APIResponse, APIStatusError, OpenAI
+    from openai import APIResponse, OpenAI
 
 DEFAULT_MODEL = "gpt-5.4-mini"
 """The hosted model asked when OPENAI_API_KEY is set and neither a server nor a model is named."""
@@ -28,12 +31,11 @@ NO_KEY = "none"
 """What is sent where a server needs no key; the client library insists on sending something."""
 
 DEFAULT_TIMEOUT = 60.0
-_MOST_BYTES = 8_000_000
 _LONGEST_PAUSE = 8.0
-_LONGEST_DETAIL = 240
 
 # In the order in which they are given up: what changes the meaning of a reply comes last.
 _OPTIONAL = (
+    "stream",
     "seed",
     "temperature",
     "parallel_tool_calls",
@@ -45,58 +47,13 @@ _OPTIONAL = (
     "tools",
 )
 # A refusal of these is a property of the model, not of one request: it is remembered.
-_REMEMBERED = frozenset({"seed", "temperature", "stop", "parallel_tool_calls", "max_tokens"})
+_REMEMBERED = frozenset(
+    {"stream", "seed", "temperature", "stop", "parallel_tool_calls", "max_tokens"}
+)
 
 Message = Mapping[str, Any]
 Send = Callable[["OpenAI"], "AbstractContextManager[APIResponse[Any]]"]
-
-
-@dataclass(frozen=True)
-class ToolCall:
-    """A call the model asks for; `arguments` is its raw text, which may not even be JSON."""
-
-    id: str
-    name: str
-    arguments: str
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What a model answered; `dropped` names the parameters the server would not take."""
-
-    text: str
-    tool_calls: tuple[ToolCall, ...]
-    finish_reason: str
-    prompt_tokens: int | None
-    completion_tokens: int | None
-    dropped: tuple[str, ...] = ()
-
-
-class _Failure(Exception):
-    """Why an exchange failed, in words of our own: status, or one of the kinds below."""
-
-    def __init__(
-        self,
-        kind: str,
-        *,
-        status: int = 0,
-        param: str = "",
-        detail: str = "",
-        retry_after: float | None = None,
-    ) -> None:
-        super().__init__(kind)
-        self.kind = kind  # "status", "late", "unreachable", "broken" or "unusable"
-        self.status = status
-        self.param = param
-        self.detail = detail
-        self.retry_after = retry_after
-
-    @property
-    def passing(self) -> bool:
-        """Whether the same request may succeed a moment later."""
-        if self.kind == "status":
-            return self.status in (408, 409, 429) or self.status >= 500
-        return self.kind in ("unreachable", "broken")
+Read = Callable[[Iterable[bytes]], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -146,6 +103,7 @@ class Endpoint:
         schema: tuple[str, Mapping[str, Any]] | None = None,
         stop: str | None = None,
         max_tokens: int,
+        on_text: Callable[[str], None] | None = None,
     ) -> Reply:
         """Ask the model for its next message, as repeatably as the server allows.
 
@@ -159,6 +117,8 @@ class Endpoint:
             schema: name and JSON schema of the JSON text wanted as a reply.
             stop: text at which the reply ends; it is left out.
             max_tokens: where the server cuts the reply off (`finish_reason` "length").
+            on_text: the reply is streamed, and this is given all its text so far each time more of
+                it comes; from the beginning again when the request had to be repeated.
 
         Raises:
             UsageError: `tool_choice` is given without `tools`.
@@ -176,9 +136,11 @@ class Endpoint:
             body["response_format"] = _response_format(*schema)
         if stop is not None:
             body["stop"] = stop
-        return self._insist(body)
+        if on_text is not None:
+            body["stream"] = True
+        return self._insist(body, on_text)
 
-    def _insist(self, body: dict[str, Any]) -> Reply:
+    def _insist(self, body: dict[str, Any], on_text: Callable[[str], None] | None) -> Reply:
         """Send `body`, giving up one refused parameter at a time."""
         deadline = time.monotonic() + self.timeout
         dropped: list[str] = []
@@ -187,45 +149,16 @@ class Endpoint:
                 body = _without(body, name, dropped)
         while True:
             try:
-                return _reply(self._exchange(_completion(body), deadline), tuple(dropped))
-            except _Failure as failure:
+                read = _whole if on_text is None else partial(streamed, on_text=on_text)
+                completion = self._exchange(_completion(body), read, deadline)
+                return read_reply(completion, tuple(dropped))
+            except Failure as failure:
                 refused = _refused_parameter(failure, body)
                 if refused is None:
                     raise LanguageModelError(self._explain(failure)) from None
             # Each turn removes a parameter, so this ends.
             body = _without(body, refused, dropped)
             self._refused.update({refused} & _REMEMBERED)
-
-    def stream(self, messages: Sequence[Message], *, max_tokens: int) -> Iterator[str]:
-        """Ask for the next message and give its text piece by piece, as it comes.
-
-        Args:
-            messages: the conversation.
-            max_tokens: where the server cuts the reply off.
-
-        Raises:
-            LanguageModelError: the reply does not come, or breaks off.
-        """
-        import openai
-
-        body: dict[str, Any] = {"model": self.model, "messages": list(messages), "stream": True}
-        body |= {"temperature": 0, "seed": 1, "max_tokens": max_tokens, "timeout": self.timeout}
-        failure, finished = None, False
-        try:
-            with self._client() as client:
-                for chunk in client.chat.completions.create(**body):
-                    for choice in chunk.choices[:1]:
-                        finished = finished or choice.finish_reason is not None
-                        if choice.delta.content:
-                            yield choice.delta.content
-        except openai.APIError as error:
-            failure = _Failure("broken", detail=_one_line(str(error))[:200])
-        except (ValueError, AttributeError):
-            failure = _Failure("unusable")
-        if failure is None and not finished:  # a stream that is cut ends without a word
-            failure = _Failure("broken")
-        if failure is not None:
-            raise LanguageModelError(self._explain(failure))
 
     def model_ids(self) -> tuple[str, ...]:
         """Names of the models that the server lists, in its order.
@@ -234,15 +167,15 @@ class Endpoint:
             LanguageModelError: the server cannot be reached or has no such list.
         """
         try:
-            content = self._exchange(_model_list, time.monotonic() + self.timeout)
-            listed = _mapping(content).get("data")
-        except _Failure as failure:
+            deadline = time.monotonic() + self.timeout
+            listed = self._exchange(_model_list, _whole, deadline).get("data")
+        except Failure as failure:
             raise LanguageModelError(self._explain(failure)) from None
         rows = listed if isinstance(listed, list) else []
         ids = (row.get("id") for row in rows if isinstance(row, dict))
         return tuple(name for name in ids if isinstance(name, str) and name)
 
-    def _exchange(self, send: Send, deadline: float) -> bytes:
+    def _exchange(self, send: Send, read: Read, deadline: float) -> dict[str, Any]:
         """Send one request, again after a passing failure while there is time, and read the body.
 
         The library's own retries are off: they honour a Retry-After of two minutes, per retry.
@@ -252,8 +185,8 @@ class Endpoint:
             while True:
                 try:
                     left = max(deadline - time.monotonic(), 0.001)
-                    return _attempt(client.with_options(timeout=left), send, deadline)
-                except _Failure as failure:
+                    return _attempt(client.with_options(timeout=left), send, read, deadline)
+                except Failure as failure:
                     pause = failure.retry_after or min(self.pause * 2**attempt, _LONGEST_PAUSE)
                     in_time = time.monotonic() + pause < deadline
                     if not (failure.passing and attempt < self.retries and in_time):
@@ -274,27 +207,12 @@ class Endpoint:
             http_client=openai.DefaultHttpxClient(trust_env=not loopback),
         )
 
-    def _explain(self, failure: _Failure) -> str:
+    def _explain(self, failure: Failure) -> str:
         """One line: where, which model, what happened, what to do; without the key."""
         asked = f"{self.where} (model {self.model!r})"
-        hidden = failure.detail
-        if self.api_key != NO_KEY:
-            hidden = hidden.replace(self.api_key, "***")
-        told = f": {_one_line(hidden)}" if hidden else ""
-        if failure.kind == "status":
-            line = _explain_status(asked, failure.status, told)
-        elif failure.kind == "late":
-            line = f"{asked} did not answer within {self.timeout:g} s; try again, or another model"
-        elif failure.kind == "unreachable":
-            line = (
-                f"cannot reach {asked}{told}; start that server, correct OPENAI_BASE_URL, "
-                f"or check the connection"
-            )
-        elif failure.kind == "broken":
-            line = f"{asked} broke off its answer{told}; try again"
-        else:
-            line = f"{asked} answered without a usable reply{told}"
-        return line
+        return explain(
+            failure, asked, None if self.api_key == NO_KEY else self.api_key, self.timeout
+        )
 
 
 def endpoint_from_environment(environ: Mapping[str, str]) -> Endpoint | None:
@@ -334,7 +252,7 @@ def endpoint_from_environment(environ: Mapping[str, str]) -> Endpoint | None:
 def _endpoint(base_url: str | None, model: str, key: str) -> Endpoint:
     unnamed = Endpoint(base_url, model, key, name=model, calls_tools=True)
     # the name may be the server's own word, and it is shown in the receipt
-    shown = f"{_one_line(model)[:80]} ({unnamed.where.partition('://')[2]})"
+    shown = f"{one_line(model)[:80]} ({unnamed.where.partition('://')[2]})"
     return Endpoint(base_url, model, key, name=shown, calls_tools=True)
 
 
@@ -366,67 +284,31 @@ def _model_list(client: "OpenAI") -> "AbstractContextManager[APIResponse[Any]]":
     return client.models.with_streaming_response.list()
 
 
-def _attempt(client: "OpenAI", send: Send, deadline: float) -> bytes:
-    """One request; every exception of the libraries below becomes a `_Failure`."""
+def _whole(chunks: Iterable[bytes]) -> dict[str, Any]:
+    return mapping(b"".join(chunks))
+
+
+def _attempt(client: "OpenAI", send: Send, read: Read, deadline: float) -> dict[str, Any]:
+    """One request; every exception of the libraries below becomes a `Failure`."""
     import httpx2
     import openai
 
     try:
         with send(client) as response:
-            return _read(response.iter_bytes(), deadline)
+            return read(in_time(response.iter_bytes(), deadline))
     except openai.APIStatusError as error:
-        raise _failed_status(error) from None
+        raise failed_status(error) from None
     except (openai.APITimeoutError, httpx2.TimeoutException):
-        raise _Failure("late") from None
+        raise Failure("late") from None
     except openai.APIConnectionError as error:
         if isinstance(error.__cause__, httpx2.ConnectError | httpx2.ProxyError):
-            raise _Failure("unreachable", detail=str(error.__cause__)) from None
-        raise _Failure("broken", detail=str(error.__cause__ or error)) from None
+            raise Failure("unreachable", detail=str(error.__cause__)) from None
+        raise Failure("broken", detail=str(error.__cause__ or error)) from None
     except httpx2.HTTPError as error:
-        raise _Failure("broken", detail=str(error)) from None
+        raise Failure("broken", detail=str(error)) from None
 
 
-def _read(chunks: Iterable[bytes], deadline: float) -> bytes:
-    """The whole body, if it ends in time and is of a sane size.
-
-    The library's timeout is for each read, so a body that drips would go on for ever.
-    """
-    content = bytearray()
-    for chunk in chunks:
-        content += chunk
-        if time.monotonic() > deadline:
-            raise _Failure("late")
-        if len(content) > _MOST_BYTES:
-            raise _Failure("unusable", detail=f"more than {_MOST_BYTES:,} bytes")
-    return bytes(content)
-
-
-def _failed_status(error: "APIStatusError") -> _Failure:
-    return _Failure(
-        "status",
-        status=error.status_code,
-        param=error.param if isinstance(error.param, str) else "",
-        detail=_told(error.body),
-        retry_after=_seconds(error.response.headers.get("retry-after")),
-    )
-
-
-def _seconds(header: str | None) -> float | None:
-    """A Retry-After in seconds; the form with a date is rare and counts as not given."""
-    return float(header) if header and re.fullmatch(r"\d{1,9}(\.\d{1,9})?", header) else None
-
-
-def _told(body: object) -> str:
-    """The sentence in the body of an error, wherever this server puts it."""
-    if not isinstance(body, Mapping):
-        return "" if body is None else str(body)
-    for key in ("message", "detail", "error"):
-        if body.get(key):
-            return _told(body[key])
-    return ""
-
-
-def _refused_parameter(failure: _Failure, body: Mapping[str, Any]) -> str | None:
+def _refused_parameter(failure: Failure, body: Mapping[str, Any]) -> str | None:
     """The parameter we can do without that a 400 or 422 names, if it names one."""
     if failure.status not in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY):
         return None
@@ -468,89 +350,3 @@ def _lenient(formats: Mapping[str, Any]) -> dict[str, Any]:
         tool.get("function", {}).pop("strict", None)
     loose.get("response_format", {}).get("json_schema", {}).pop("strict", None)
     return dict(loose)
-
-
-def _reply(content: bytes, dropped: tuple[str, ...]) -> Reply:
-    """The first choice of a completion, read without trusting its shape."""
-    completion = _mapping(content)
-    choices = completion.get("choices")
-    choice = choices[0] if isinstance(choices, list) and choices else None
-    message = choice.get("message") if isinstance(choice, dict) else None
-    if not isinstance(choice, dict) or not isinstance(message, dict):
-        raise _Failure("unusable", detail=_told(completion.get("error")) or "no message in it")
-    usage = completion.get("usage")
-    usage = usage if isinstance(usage, dict) else {}
-    return Reply(
-        text=_text(message.get("content") or message.get("refusal")),
-        tool_calls=_tool_calls(message.get("tool_calls")),
-        finish_reason=str(choice.get("finish_reason") or ""),
-        prompt_tokens=_count(usage.get("prompt_tokens")),
-        completion_tokens=_count(usage.get("completion_tokens")),
-        dropped=dropped,
-    )
-
-
-def _mapping(content: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(content)
-    except (ValueError, RecursionError):
-        raise _Failure("unusable", detail="not JSON") from None
-    if not isinstance(value, dict):
-        raise _Failure("unusable", detail="not a JSON object")
-    return value
-
-
-def _text(content: object) -> str:
-    """Plain text; some servers send a list of parts. Half a surrogate pair cannot be printed."""
-    if isinstance(content, list):
-        parts = (part.get("text") for part in content if isinstance(part, dict))
-        content = "".join(part for part in parts if isinstance(part, str))
-    if not isinstance(content, str):
-        return ""
-    return content.encode("utf-8", "replace").decode("utf-8")
-
-
-def _tool_calls(listed: object) -> tuple[ToolCall, ...]:
-    if not listed:
-        return ()
-    if not isinstance(listed, list):
-        raise _Failure("unusable", detail="tool_calls is not a list")
-    return tuple(_tool_call(number, call) for number, call in enumerate(listed))
-
-
-def _tool_call(number: int, call: object) -> ToolCall:
-    function = call.get("function") if isinstance(call, dict) else None
-    if not isinstance(call, dict) or not isinstance(function, dict):
-        raise _Failure("unusable", detail="a tool call without a function")
-    arguments = function.get("arguments")
-    if not isinstance(arguments, str):  # some servers parse them before sending
-        arguments = json.dumps({} if arguments is None else arguments)
-    identity = _text(call.get("id")) or f"call_{number}"
-    return ToolCall(identity, _text(function.get("name")), _text(arguments))
-
-
-def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _explain_status(asked: str, status: int, told: str) -> str:
-    # What a server says about a key may hold the key, in whole or in part: it is not repeated.
-    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        return f"{asked} refuses the key (HTTP {status}); set OPENAI_API_KEY to one it accepts"
-    if status == HTTPStatus.NOT_FOUND:
-        return (
-            f"{asked} knows no such model or address (HTTP 404){told}; check OPENAI_MODEL, and "
-            f"OPENAI_BASE_URL, which often ends in /v1"
-        )
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return f"{asked} is over its rate limit or quota (HTTP 429){told}; try again later"
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return f"{asked} failed (HTTP {status}){told}; try again later"
-    return f"{asked} refused the request (HTTP {status}){told}"
-
-
-def _one_line(text: str) -> str:
-    """`text` without line breaks or control characters, and not endless."""
-    printable = "".join(char if char.isprintable() else " " for char in text)
-    line = " ".join(printable.split())
-    return line if len(line) <= _LONGEST_DETAIL else line[: _LONGEST_DETAIL - 3] + "..."

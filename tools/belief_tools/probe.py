@@ -108,11 +108,15 @@ def _json_schema(endpoint: "Endpoint") -> Finding:
 
 
 def _streaming(endpoint: "Endpoint") -> Finding:
-    begun, first, pieces = time.perf_counter(), None, 0
-    for _ in endpoint.stream(_asked("Count from one to ten."), max_tokens=60):
-        first = first or time.perf_counter() - begun
-        pieces += 1
+    begun = time.perf_counter()
+    arrived: list[float] = []
+    endpoint.chat(
+        _asked("Count from one to ten."),
+        max_tokens=60,
+        on_text=lambda _: arrived.append(time.perf_counter() - begun),
+    )
     seconds = time.perf_counter() - begun
-    works = pieces > 1
-    seen = f"{pieces} pieces in {seconds:.1f} s, the first after {first or seconds:.1f} s"
+    works = len(arrived) > 1
+    first = arrived[0] if arrived else seconds
+    seen = f"{len(arrived)} pieces in {seconds:.1f} s, the first after {first:.1f} s"
     return Finding("streaming", works, seen, "" if works else "answers appear all at once")

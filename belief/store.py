@@ -76,6 +76,13 @@ def symbols(connection: Connection) -> list[str]:
     return list(connection.scalars(select(table.c.symbol).order_by(table.c.symbol)))
 
 
+def names(connection: Connection) -> dict[str, str]:
+    """The companies' names of the symbols that have prices, in order."""
+    table = schema.symbols
+    rows = connection.execute(select(table.c.symbol, table.c.name).order_by(table.c.symbol))
+    return {row.symbol: row.name for row in rows}
+
+
 # ---- prices ----
 
 

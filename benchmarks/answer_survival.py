@@ -16,7 +16,7 @@ import numpy as np
 from belief.model_cache import cached_fit
 from belief.models import DEFAULT_MODEL
 from belief.sources import load_prices
-from belief_tools.consult import answer
+from belief_tools.dispatch import answer
 from belief_tools.forecast_tool import ForecastTool
 from belief_tools.local_model import local_endpoint
 

@@ -1,5 +1,6 @@
 """`belief chat`: in process, from a pipe, and under a pseudo-terminal as a person types."""
 
+import datetime
 import fcntl
 import os
 import pty
@@ -19,6 +20,8 @@ from chat_server import KEY, Answer, chat_server, failed, silence, text, well_be
 from belief.errors import LanguageModelError
 from belief.paths import cache_dir
 from belief_tools.chat import HELP, LEAVE, Conversation
+from belief_tools.desk import desk_of
+from belief_tools.recording import ConversationLog
 
 BELIEF = Path(sys.executable).with_name("belief")
 QUESTION = "Predict the stock price of Nvidia in March 2024"
@@ -26,6 +29,7 @@ SAYS = "It is unsure."  # no price: it is replaced by the belief's own statement
 STATED = "On 2024-03-28 Nvidia is expected at $834"
 CALL = {"symbol": "NVDA", "target_date": "2024-03-28", "price_levels": None}
 PREDICTION = {"price": 834, "low": 681, "high": 994, "prob_up": 0.55, "reasons": "the forecast"}
+MOMENT = datetime.datetime(2024, 3, 1, 22, tzinfo=datetime.UTC)
 MODEL = well_behaved(arguments=CALL, replies={"prediction": PREDICTION}, says=SAYS)
 SERVED = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL")
 
@@ -41,13 +45,15 @@ def environment(server=None, **settings):
 # In process
 
 
+def talk_with(desk, connect, *, streams=False):
+    log = ConversationLog(lambda: MOMENT)
+    return Conversation(desk, connect, log=log, mode="tool", streams=streams, waits=False)
+
+
 @contextmanager
-def conversation(tool, script=MODEL):
+def conversation(tool, script=MODEL, **how):
     with chat_server(script) as server:
-        yield (
-            Conversation(tool, server.endpoint, record=lambda _: None, mode="tool", waits=False),
-            server,
-        )
+        yield talk_with(desk_of(tool), server.endpoint, **how), server
 
 
 def test_a_line_is_answered_with_its_receipt(tool, capsys):
@@ -145,7 +151,7 @@ def test_the_model_is_connected_once_and_again_only_after_a_failure(tool, capsys
                 raise LanguageModelError("not yet")
             return server.endpoint()
 
-        talk = Conversation(tool, connect, record=lambda _: None, mode="tool", waits=False)
+        talk = talk_with(desk_of(tool), connect)
         for line in (QUESTION, "and in June?", "how sure are you?", "Who founded Nvidia?"):
             talk.take(line)
     assert connected == [0, 1]
@@ -156,7 +162,7 @@ def test_an_abandoned_question_is_kept_for_the_follow_up(tool, capsys):
     def interrupt():
         raise KeyboardInterrupt
 
-    talk = Conversation(tool, interrupt, record=lambda _: None, mode="tool", waits=False)
+    talk = talk_with(desk_of(tool), interrupt)
     with pytest.raises(KeyboardInterrupt):
         talk.take("Will Nvidia be above $900 at the end of March?")
     (turn,) = talk.turns

@@ -36,7 +36,9 @@ from belief.models import DEFAULT_MODEL, fit
 from belief.prices import Prices, Split
 from belief.sources import load_prices
 from belief_tools import consult
+from belief_tools.answer import Answer as Given
 from belief_tools.consult import MAX_ROUNDS, Mode
+from belief_tools.dispatch import answer
 from belief_tools.forecast_tool import NAME, ForecastResult, ForecastTool, cents
 from belief_tools.grounding import check
 from belief_tools.llm import Endpoint
@@ -120,7 +122,7 @@ def must_not_connect() -> Endpoint:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    given: consult.Answer
+    given: Given
     requests: list[Request]
 
     @property
@@ -143,7 +145,7 @@ def consulted(
 ) -> Outcome:
     with chat_server(script) as server:
         endpoint = server.endpoint(calls_tools=calls_tools, timeout=timeout)
-        given = consult.answer(question, tool, lambda: endpoint, mode=mode)
+        given = answer(question, tool, lambda: endpoint, mode=mode)
         outcome = Outcome(given, server.requests)
     assert_sound(outcome)
     return outcome
@@ -594,7 +596,7 @@ def test_a_prediction_at_the_edge_of_what_the_belief_imagines_is_not(tool, good)
         assert given.prediction is not None and given.prediction["own_view"] == own
 
 
-def _predicting(tool: ForecastTool, good: str, reply: Answer) -> consult.Answer:
+def _predicting(tool: ForecastTool, good: str, reply: Answer) -> Given:
     return consulted(tool, plays(good, prediction=reply), mode="context").given
 
 
@@ -686,7 +688,7 @@ def test_a_stall_in_the_last_step_leaves_the_statement(tool):
 def test_a_server_that_is_down_leaves_the_statement(tool, result):
     with chat_server([]) as server:
         endpoint = server.endpoint()
-    given = consult.answer(QUESTION, tool, lambda: endpoint)
+    given = answer(QUESTION, tool, lambda: endpoint)
     assert_left_alone(Outcome(given, []), "host")
     assert given.result == result
     assert "cannot reach" in given.notes[-1]
@@ -697,9 +699,9 @@ def test_a_model_that_cannot_be_had_leaves_the_statement(tool, result):
         raise LanguageModelError("no model is installed")
 
     with pytest.raises(LanguageModelError, match="no model is installed"):
-        consult.answer(QUESTION, tool, connect, mode="none")
+        answer(QUESTION, tool, connect, mode="none")
     for mode in ("tool", "context"):
-        given = consult.answer(QUESTION, tool, connect, mode=mode)
+        given = answer(QUESTION, tool, connect, mode=mode)
         assert_sound(Outcome(given, []))
         assert (given.text, given.model) == (statement(result), None)
         assert given.notes == ("no model is installed",)
@@ -708,7 +710,7 @@ def test_a_model_that_cannot_be_had_leaves_the_statement(tool, result):
 
 def test_wrong_settings_of_the_endpoint_are_a_usage_error(tool):
     with pytest.raises(UsageError, match="not a web address"):
-        consult.answer(QUESTION, tool, lambda: _endpoint("ftp://nowhere"))
+        answer(QUESTION, tool, lambda: _endpoint("ftp://nowhere"))
 
 
 def _endpoint(url: str) -> Endpoint:
@@ -763,7 +765,7 @@ def test_in_mode_none_the_bare_question_is_all_that_is_sent(tool):
     ["Who founded Nvidia?", "Hello!", "What is 2+2?", "", "Who will be the CEO in March 2024?"],
 )
 def test_a_question_about_no_price_asks_nobody(tool, question, mode):
-    given = consult.answer(question, tool, must_not_connect, mode=mode)
+    given = answer(question, tool, must_not_connect, mode=mode)
     assert (given.stop_reason, given.consulted_by) == ("not a price question", "none")
     assert (given.result, given.tool_calls, given.model) == (None, (), None)
     assert "$" not in given.text
@@ -785,7 +787,7 @@ def test_a_question_about_no_price_asks_nobody(tool, question, mode):
     ],
 )
 def test_a_past_price_is_answered_from_the_prices_in_dollars_of_as_of(tool, question, said, mode):
-    given = consult.answer(question, tool, must_not_connect, mode=mode)
+    given = answer(question, tool, must_not_connect, mode=mode)
     assert (given.stop_reason, given.tool_calls, given.result) == ("past price", (), None)
     assert re.search(rf"closed at {said}", given.text)
     assert "(in dollars of 2024-03-01" in given.text
@@ -793,14 +795,14 @@ def test_a_past_price_is_answered_from_the_prices_in_dollars_of_as_of(tool, ques
 
 def test_a_price_before_the_first_session_is_not_known(tool, prices):
     question = "What was Nvidia's closing price on 1995-01-04?"
-    given = consult.answer(question, tool, must_not_connect)
+    given = answer(question, tool, must_not_connect)
     assert str(prices.session[0]) in given.text and "$" not in given.text
 
 
 def test_another_company_is_refused_before_any_model_is_asked(tool):
     question = "What will Apple's stock price be at the end of March 2024?"
     with pytest.raises(UnknownSymbol, match=r"about AAPL; these are prices of NVDA"):
-        consult.answer(question, tool, must_not_connect)
+        answer(question, tool, must_not_connect)
 
 
 @pytest.mark.parametrize(
@@ -814,7 +816,7 @@ def test_another_company_is_refused_before_any_model_is_asked(tool):
 def test_a_target_that_cannot_be_is_an_error_before_any_model_is_asked(tool, question, said):
     for mode in consult.MODES:
         with pytest.raises(UsageError, match=said):
-            consult.answer(question, tool, must_not_connect, mode=mode)
+            answer(question, tool, must_not_connect, mode=mode)
 
 
 def test_a_company_beside_ours_is_said_to_be_left_out(tool, good):

@@ -14,7 +14,7 @@ from chat_server import chat_server, structured, text, tool_call
 from belief.errors import BeliefError
 from belief.model_cache import cached_fit
 from belief.sources import load_prices
-from belief_tools import consult
+from belief_tools.dispatch import answer
 from belief_tools.forecast_tool import NAME, ForecastTool
 from belief_tools.receipt import statement
 
@@ -66,7 +66,7 @@ def obedient(said):
 def asked(tool, question, said, *, mode="tool"):
     with chat_server(obedient(said)) as server:
         endpoint = server.endpoint()
-        return consult.answer(question, tool, lambda: endpoint, mode=mode), server.requests
+        return answer(question, tool, lambda: endpoint, mode=mode), server.requests
 
 
 @pytest.mark.parametrize("mode", ["tool", "context"])

@@ -9,13 +9,22 @@ import pytest
 from chat_server import Answer, Request, Script, chat_server, structured, text, tool_call
 
 from belief.errors import UnknownSymbol, UsageError
-from belief_tools.consult import Answer as Given
-from belief_tools.consult import Mode, answer
+from belief_tools.answer import Answer as Given
+from belief_tools.consult import Mode
+from belief_tools.dispatch import answer
 from belief_tools.forecast_tool import NAME, ForecastTool
 from belief_tools.llm import Endpoint
 from belief_tools.questions import read_question
 from belief_tools.receipt import statement
-from belief_tools.turns import REMEMBERED, Turn, as_messages, read, turn_of
+from belief_tools.turns import (
+    TOKENS_REMEMBERED,
+    Turn,
+    as_messages,
+    read,
+    symbols_of,
+    tokens,
+    turn_of,
+)
 
 MARCH = "What will Nvidia's stock price be at the end of March 2024?"
 ABOVE = "Will Nvidia be above $900 at the end of March 2024?"
@@ -184,11 +193,18 @@ def test_a_rejected_text_is_in_no_later_message(tool):
     assert statement(first.result) in [m["content"] for m in talked.requests[1][0].messages]
 
 
-def test_only_the_last_turns_are_shown(tool):
-    turns = [_turn(f"What will Nvidia cost in {n} weeks?", f"answer {n}") for n in range(1, 9)]
+@pytest.mark.parametrize("length", [10, 100, 700])
+def test_the_last_turns_that_fit_the_budget_are_shown(tool, length):
+    turns = [_turn(f"What will Nvidia cost in {n} weeks?", f"{n} " * length) for n in range(1, 90)]
     contents = [message["content"] for message in as_messages(turns)]
-    assert contents[-1] == "answer 8" and contents[1] == f"answer {9 - REMEMBERED}"
-    assert len(contents) == 2 * REMEMBERED
+    used = sum(map(tokens, contents))
+    one_more = sum(map(tokens, contents[:2])) if contents else tokens("9 " * length)
+    assert used <= TOKENS_REMEMBERED < used + one_more + 5
+    assert contents[1::2] == [turn.shown for turn in turns[len(turns) - len(contents) // 2 :]]
+
+
+def test_one_turn_that_is_too_long_is_not_shown(tool):
+    assert as_messages([_turn(MARCH, "price " * 5_000)]) == []
 
 
 def test_turns_without_an_answer_or_about_no_price_are_not_shown(tool):

@@ -7,10 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from belief.errors import BeliefError, LanguageModelError, UsageError
-from belief_tools.consult import Answer, Mode, answer
-from belief_tools.forecast_tool import ForecastTool
+from belief_tools.answer import Answer
+from belief_tools.consult import Mode
+from belief_tools.desk import Desk
+from belief_tools.dispatch import NO_PRICE, answer
 from belief_tools.llm import Endpoint
-from belief_tools.terminal import print_answer, say_error
+from belief_tools.recording import ConversationLog
+from belief_tools.terminal import LiveText, print_answer, say_error
+from belief_tools.turns import symbols_of
 
 REPLACED = 6
 
@@ -49,21 +53,23 @@ def _lines(file: Path | None) -> Iterator[str]:
 
 def answer_all(
     questions: Sequence[str],
-    tool: ForecastTool,
+    desk: Desk,
     connect: Callable[[], Endpoint],
     *,
     mode: Mode,
-    record: Callable[[Answer], None],
+    log: ConversationLog,
     as_json: bool,
 ) -> int:
     """Answer and print question after question; one that fails does not stop the others.
 
+    A question about several symbols is answered for one after the other.
+
     Args:
         questions: as asked.
-        tool: the belief.
+        desk: what can be asked about.
         connect: gives the language model, once for all of them.
         mode: how the model consults the belief.
-        record: is given every answer before it is shown.
+        log: is given every answer, and every failure, before it is shown.
         as_json: print each answer as JSON: one object, or one on each line of many.
 
     Returns:
@@ -73,28 +79,55 @@ def answer_all(
         BeliefError: the only question failed.
     """
     connected = functools.cache(connect)
-    codes = []
-    for place, text in enumerate(questions):
+    asked = [
+        (text, symbol)
+        for text in questions
+        for symbol in symbols_of(text, desk.names, desk.default)
+    ]
+    alone, codes, refused = len(asked) == 1, [], None
+    for place, (text, symbol) in enumerate(asked):
+        if text is refused:  # what is no question about a price is none for any symbol
+            continue
+        live = LiveText() if sys.stdout.isatty() and not as_json else None
+        if not alone and not as_json:
+            print(("" if place == 0 else "\n") + f"> {text}")
         try:
-            given = answer(text, tool, connected, mode=mode)
-            record(given)
-            _show(given, as_json, alone=len(questions) == 1, first=place == 0)
+            given = _answer(text, desk, symbol, connected, mode, log, live)
+            _show(given, live, as_json, alone=alone)
             codes.append(_code(given))
+            refused = text if given.stop_reason == NO_PRICE else refused
         except BeliefError as error:
-            if len(questions) == 1:
+            if alone:
                 raise
             say_error(f"{text[:60]}: {error}")
             codes.append(error.exit_code)
     return next((code for code in codes if code), 0)
 
 
-def _show(given: Answer, as_json: bool, *, alone: bool, first: bool) -> None:
+def _answer(
+    text: str,
+    desk: Desk,
+    symbol: str,
+    connect: Callable[[], Endpoint],
+    mode: Mode,
+    log: ConversationLog,
+    live: LiveText | None,
+) -> Answer:
+    tool, show = desk.tool(symbol), None if live is None else live.show
+    try:
+        given = answer(text, tool, connect, mode=mode, names=desk.names, show=show)
+    except BeliefError as error:
+        log.failure(tool, text, error)
+        raise
+    log.answer(tool, given)
+    return given
+
+
+def _show(given: Answer, live: LiveText | None, as_json: bool, *, alone: bool) -> None:
     if as_json:
         print(json.dumps(given.to_dict(), indent=2 if alone else None), flush=True)
-        return
-    if not alone:
-        print(("" if first else "\n") + f"> {given.question}")
-    print_answer(given)
+    else:
+        print_answer(given, live)
 
 
 def _code(given: Answer) -> int:

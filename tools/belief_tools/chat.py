@@ -8,18 +8,22 @@ import functools
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from belief.errors import BeliefError, UsageError
 from belief.paths import cache_dir
-from belief_tools.consult import Answer, Mode, answer
+from belief_tools.answer import Answer
+from belief_tools.consult import Mode
+from belief_tools.desk import Desk
+from belief_tools.dispatch import NO_PRICE, answer
 from belief_tools.forecast_tool import ForecastTool
 from belief_tools.llm import Endpoint
-from belief_tools.terminal import one_line, print_answer, say, say_error
-from belief_tools.turns import Turn, read, turn_of
+from belief_tools.recording import ConversationLog
+from belief_tools.terminal import LiveText, one_line, print_answer, say, say_error
+from belief_tools.turns import Turn, read, symbols_of, turn_of
 
 if TYPE_CHECKING:
     from prompt_toolkit import PromptSession
@@ -42,27 +46,30 @@ ctrl-c clears the line, or abandons an answer that takes too long."""
 
 
 class Conversation:
-    """The turns so far, and what answers the next one: one belief, one language model."""
+    """The turns so far, and what answers the next one: what can be asked about, and a model."""
 
     def __init__(
         self,
-        tool: ForecastTool,
+        desk: Desk,
         connect: Callable[[], Endpoint],
         *,
-        record: Callable[[Answer], None],
+        log: ConversationLog,
         mode: Mode,
+        streams: bool,
         waits: bool,
     ) -> None:
         """Begin without turns.
 
         Args:
-            tool: the belief, fitted once.
+            desk: what can be asked about.
             connect: gives the language model; asked again only while it fails.
-            record: is given every answer before it is shown.
-            mode: as in `belief_tools.consult.answer`.
+            log: is given every answer, and every failure, before it is shown.
+            mode: as in `belief_tools.consult.consult`.
+            streams: whether an answer is shown while it comes.
             waits: whether someone at a terminal is told that the model is at work.
         """
-        self.tool, self.record, self.mode, self.waits = tool, record, mode, waits
+        self.desk, self.log, self.mode = desk, log, mode
+        self.streams, self.waits = streams, waits
         self.turns: list[Turn] = []
         self._connect = functools.cache(connect)
 
@@ -87,40 +94,71 @@ class Conversation:
         return name != "/quit"
 
     def _answer(self, text: str) -> None:
-        """Answer a question; one that fails is still what a follow-up leans on."""
-        question, given = read(text, self.tool, self.turns), None
+        """Answer a question, for each symbol it is about."""
+        earlier = tuple(self.turns)
+        for symbol in symbols_of(text, self.desk.names, self.desk.default, earlier):
+            try:
+                tool = self.desk.tool(symbol)
+            except BeliefError as error:
+                say_error(error)
+            else:
+                given = self._answer_for(tool, text, earlier)
+                if given is not None and given.stop_reason == NO_PRICE:  # for no symbol, then
+                    return
+
+    def _answer_for(
+        self, tool: ForecastTool, text: str, earlier: Sequence[Turn]
+    ) -> Answer | None:
+        """Answer for one symbol; a question that fails is still what a follow-up leans on."""
+        names = self.desk.names
+        question, given = read(text, tool, earlier, names), None
         try:
-            with self._told_to_wait() as connect:
-                given = answer(text, self.tool, connect, mode=self.mode, earlier=self.turns)
-            self.record(given)
-            print_answer(given)
+            with self._told_to_wait() as (connect, live):
+                given = answer(
+                    text,
+                    tool,
+                    connect,
+                    mode=self.mode,
+                    earlier=earlier,
+                    names=names,
+                    show=live.show if self.streams else None,
+                )
+            self.log.answer(tool, given)
+            print_answer(given, live)
             print(flush=True)
             if given.stop_reason == "language model failed":
                 say_error(given.notes[-1])
         except BeliefError as error:
+            self.log.failure(tool, text, error)
             if isinstance(error, UsageError):  # a date that cannot be is not carried on
                 question = replace(question, target=None, phrase=None)
             say_error(error)
         finally:
             self.turns.append(turn_of(question, given))
+        return given
 
     @contextmanager
-    def _told_to_wait(self) -> Iterator[Callable[[], Endpoint]]:
-        """Say that a model is at work from when it is asked until it has answered."""
-        asked = False
+    def _told_to_wait(self) -> Iterator[tuple[Callable[[], Endpoint], LiveText]]:
+        """Say that a model is at work from when it is asked until it begins to answer."""
+        told = False
 
         def connect() -> Endpoint:
-            nonlocal asked
+            nonlocal told
             if self.waits:
-                asked = True
+                told = True
                 print(f"{WAITING}\r", end="", file=sys.stderr, flush=True)
             return self._connect()
 
-        try:
-            yield connect
-        finally:
-            if asked:
+        def clear() -> None:
+            nonlocal told
+            if told:
+                told = False
                 print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+        try:
+            yield connect, LiveText(before=clear)
+        finally:
+            clear()
 
     def _print_turns(self) -> None:
         if not self.turns:
@@ -132,25 +170,22 @@ class Conversation:
 
 
 def converse(
-    tool: ForecastTool,
-    connect: Callable[[], Endpoint],
-    *,
-    record: Callable[[Answer], None],
-    mode: Mode,
+    desk: Desk, connect: Callable[[], Endpoint], *, log: ConversationLog, mode: Mode
 ) -> None:
     """Hold a conversation on standard input and output until it ends.
 
     Args:
-        tool: the belief, as of one session.
+        desk: what can be asked about.
         connect: gives the language model; called when the first question needs it.
-        record: is given every answer before it is shown.
+        log: is given every answer, and every failure, before it is shown.
         mode: how the model consults the belief.
     """
     at_terminal = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
     waits = at_terminal and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-    conversation = Conversation(tool, connect, record=record, mode=mode, waits=waits)
+    usual = desk.tool(desk.default)  # prices that are not there end it before it begins
+    conversation = Conversation(desk, connect, log=log, mode=mode, streams=at_terminal, waits=waits)
     if at_terminal:
-        _at_terminal(conversation)
+        _at_terminal(conversation, usual)
     elif sys.stdin is not None:
         _from_lines(conversation)
 
@@ -163,10 +198,14 @@ def _from_lines(conversation: Conversation) -> None:
             return
 
 
-def _at_terminal(conversation: Conversation) -> None:
-    prices, age = conversation.tool.prices, conversation.tool.age_in_days
+def _at_terminal(conversation: Conversation, usual: ForecastTool) -> None:
+    names = conversation.desk.names
+    prices, age = usual.prices, usual.age_in_days
     old = "" if age is None else f", {age} days old"
     say(f"{prices.name} ({prices.symbol}) as of {prices.as_of}, {prices.source}{old}")
+    others = [symbol for symbol in names if symbol != prices.symbol]
+    if others:
+        say(one_line(f"there are also prices of {', '.join(others)}", longest=LONGEST_SHOWN))
     say(f"ask about its price; /help says how, {LEAVE}")
     session, line = _line_editor(), None
     while True:

@@ -18,9 +18,10 @@ from belief_tools.terminal import one_line, printable, say
 if TYPE_CHECKING:
     import numpy as np
 
-    from belief_tools.consult import Answer
+    from belief_tools.desk import Desk
     from belief_tools.forecast_tool import ForecastTool
     from belief_tools.llm import Endpoint
+    from belief_tools.serving import Asked
 
 HORIZONS = (1, 5, 21, 63, 126, 252)
 
@@ -127,15 +128,12 @@ def ask(
     questions, that of the first that was not answered.
     """
     from belief_tools.asking import answer_all, questions_of
-    from belief_tools.recording import record_answer
+    from belief_tools.recording import ConversationLog
 
     asked = questions_of(question, questions)
-    tool = _tool(as_of, symbol, prices, model, stale_ok, with_views=view)
-
-    def record(given: "Answer") -> None:
-        record_answer(tool, given, clock.now())
-
-    code = answer_all(asked, tool, _connect, mode=consult.value, record=record, as_json=as_json)
+    desk = _desk(as_of, symbol, prices, model, stale_ok, with_views=view)
+    log = ConversationLog(clock.now)
+    code = answer_all(asked, desk, _connect, mode=consult.value, log=log, as_json=as_json)
     if code:
         raise typer.Exit(code)
 
@@ -155,14 +153,10 @@ def chat(
     question before. /help lists the commands. Lines can also come from a pipe.
     """
     from belief_tools.chat import converse
-    from belief_tools.recording import record_answer
+    from belief_tools.recording import ConversationLog
 
-    tool = _tool(as_of, symbol, prices, model, stale_ok)
-
-    def record(given: "Answer") -> None:
-        record_answer(tool, given, clock.now())
-
-    converse(tool, _connect, record=record, mode=consult.value)
+    desk = _desk(as_of, symbol, prices, model, stale_ok)
+    converse(desk, _connect, log=ConversationLog(clock.now), mode=consult.value)
 
 
 @app.command()
@@ -326,6 +320,15 @@ def main() -> None:
 
 
 def _tool(
+    as_of: str | None, symbol: str | None, csv: Path | None, model: Model, stale_ok: bool
+) -> "ForecastTool":
+    """What answers: prices cut at as_of, and a published, cached or fresh fit of the model."""
+    from belief_tools.serving import serve
+
+    return serve(_asked(as_of, symbol, csv, model, stale_ok))
+
+
+def _desk(
     as_of: str | None,
     symbol: str | None,
     csv: Path | None,
@@ -333,12 +336,26 @@ def _tool(
     stale_ok: bool,
     *,
     with_views: bool = False,
-) -> "ForecastTool":
-    """What answers: prices cut at as_of, and a published, cached or fresh fit of the model."""
-    from belief_tools.serving import Asked, serve
+) -> "Desk":
+    """What answers questions: of one symbol, or of all that there are prices of."""
+    from belief_tools.desk import open_desk
+
+    return open_desk(_asked(as_of, symbol, csv, model, stale_ok, with_views=with_views))
+
+
+def _asked(
+    as_of: str | None,
+    symbol: str | None,
+    csv: Path | None,
+    model: Model,
+    stale_ok: bool,
+    *,
+    with_views: bool = False,
+) -> "Asked":
+    from belief_tools.serving import Asked
 
     day = None if as_of is None else _day(as_of)
-    return serve(Asked(symbol, csv, day, model.value, stale_ok, clock.now(), with_views))
+    return Asked(symbol, csv, day, model.value, stale_ok, clock.now(), with_views)
 
 
 def _day(text: str) -> "np.datetime64":

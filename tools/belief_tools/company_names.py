@@ -12,9 +12,9 @@ _WELL_KNOWN = dict(
     for entry in (
         "AAPL apple, MSFT microsoft, GOOGL google|alphabet|GOOG, AMZN amazon, NVDA nvidia, TSLA "
         "tesla, "
-        "META facebook|meta|meta platforms, AMD advanced micro devices, INTC (?-i:Intel), AVGO "
+        "META facebook|meta|meta platforms, AMD amd|advanced micro devices, INTC (?-i:Intel), AVGO "
         "broadcom, "
-        "TSM tsmc|taiwan semiconductor, QCOM qualcomm, MU micron, ASML asml, "
+        "TSM tsmc?|taiwan semiconductor, QCOM qualcomm, MU micron, ASML asml, "
         "SMCI super ?micro, PLTR palantir, ORCL oracle, IBM ibm, CSCO cisco, CRM salesforce, "
         "ADBE adobe, NFLX netflix, DIS disney, BRK.B berkshire(?: hathaway)?, JPM jp ?morgan, "
         "BAC bank of america, GS goldman sachs, WMT walmart, KO coca[- ]cola, "
@@ -62,6 +62,68 @@ def read_symbols(
             others.append(word.upper() if match["cash"] else word)
             text = blank(text, *match.span(match.lastgroup or 0))
     return (named[0] if named else None), (*named[1:], *dict.fromkeys(others)), text
+
+
+_JOINS = re.compile(r"(?:'s?)?[\s,&/]*(?:(?:and|or|versus|vs\.?|with|to|nor|than)\s+)?", re.I)
+
+
+def own_part(text: str, symbols: Mapping[str, Sequence[str]], symbol: str) -> str | None:
+    """What a text that names several symbols says of one: up to where it names the next.
+
+    Names that are only joined ("A and B above 150") share what follows the last of them.
+
+    Args:
+        text: the question.
+        symbols: the names of each known symbol.
+        symbol: the one wanted.
+
+    Returns:
+        What comes before the first name, and the part of the symbol, with all names blanked out;
+        None where it has none.
+
+    Example:
+        >>> names = {"NVDA": ("Nvidia",), "AMD": ("AMD",)}
+        >>> own_part("In June, is Nvidia above 150 and AMD above 200?", names, "AMD")
+        'In June, is ### above 200?'
+    """
+    found = sorted(
+        (match.start(), match.end(), name)
+        for name, names in symbols.items()
+        for match in _symbol_pattern(name, names).finditer(text)
+    )
+    place = next((i for i, (_, _, name) in enumerate(found) if name == symbol), None)
+    if place is None:
+        return None
+    last = place
+    while last + 1 < len(found) and _JOINS.fullmatch(text, found[last][1], found[last + 1][0]):
+        last += 1
+    end = found[last + 1][0] if last + 1 < len(found) else len(text)
+    kept = text[: found[0][0]] + text[found[place][0] : end]
+    return blank_all(re.compile("|".join(p.pattern for p in _patterns(symbols))), kept)
+
+
+def _patterns(symbols: Mapping[str, Sequence[str]]) -> list[re.Pattern[str]]:
+    return [_symbol_pattern(symbol, names) for symbol, names in symbols.items()]
+
+
+_FORM = re.compile(
+    r"(?:,? +(?:inc|incorporated|corp|corporation|co|company|ltd|limited|plc|n\.?v|s\.?a|ag|se"
+    r"|holdings?|group)\b\.?)+$",
+    re.IGNORECASE,
+)
+
+
+def called(name: str) -> str:
+    """A company's name as people say it, without its legal form.
+
+    Args:
+        name: as the source of its prices has it.
+
+    Example:
+        >>> called("Advanced Micro Devices, Inc."), called("Nvidia")
+        ('Advanced Micro Devices', 'Nvidia')
+    """
+    return _FORM.sub("", name) or name
 
 
 def _symbol_pattern(symbol: str, names: Sequence[str]) -> re.Pattern[str]:

@@ -12,11 +12,12 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
-from belief.errors import LanguageModelError, UnknownSymbol, UsageError
+from belief.errors import LanguageModelError, UsageError
 from belief.sessions import parse_day, session_after
+from belief_tools.answer import UNCHECKED, Answer, without_model
 from belief_tools.forecast_tool import (
     DEFINITION,
     NAME,
@@ -26,9 +27,9 @@ from belief_tools.forecast_tool import (
     ForecastTool,
     shown,
 )
+from belief_tools.gate import Gate
 from belief_tools.grounding import Finding, check
 from belief_tools.llm import Endpoint, Message
-from belief_tools.past_price import past_price
 from belief_tools.prediction import (
     BOUNDED_PREDICTION,
     PREDICTION,
@@ -39,7 +40,7 @@ from belief_tools.prediction import (
 from belief_tools.questions import Question
 from belief_tools.receipt import levels_in_words, receipt, statement
 from belief_tools.replies import Reply, ToolCall
-from belief_tools.turns import Turn, as_messages, carried_in_words, in_full, read
+from belief_tools.turns import Turn, as_messages, carried_in_words, in_full
 
 Mode = Literal["tool", "context", "none"]
 MODES: tuple[Mode, ...] = ("tool", "context", "none")
@@ -47,118 +48,41 @@ ASSUMED_HORIZON = 21
 MAX_ROUNDS = 2
 TOKENS = {"call": 300, "prediction": 300, "text": 200, "bare": 200}
 SECONDS = 240.0
-UNCHECKED: Mapping[str, Any] = {"passed": None, "findings": [], "rejected": None}
 MOST_RECORDED = 500  # characters of what a model passed that are kept and repeated
 FENCED = re.compile(r"```(?:json)?\s*(.*?)\s*```", re.DOTALL)
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What a person gets to see, and how it came about.
-
-    Attributes:
-        question: as asked.
-        text: the answer that is shown.
-        result: the tool's result it rests on; None when no price was asked for.
-        consulted_by: "model", "arguments", "host", "context" or "none".
-        tool_calls: every call in order: {"name", "arguments", "by", "result" or "error"}, where
-            "asked" is what the model itself passed.
-        prediction: the model's own {"price", "low", "high", "prob_up", "reasons"}, or None, with
-            what `belief_tools.prediction.judged` says of it; its words are not checked.
-        checks: {"passed", "findings", "rejected"}: what the grounding check found in the last text,
-            and that text where it was replaced; "passed" is None where no model's text was checked.
-        model: name of the language model, or None when none was asked.
-        stop_reason: "answered", "repaired", "replaced", "not a price question", "past price",
-            "not consulted" or "language model failed".
-        notes: what was assumed, corrected or went wrong.
-        receipt: lines by our code that say what the answer rests on.
-    """
-
-    question: str
-    text: str
-    result: ForecastResult | None
-    consulted_by: str
-    tool_calls: tuple[dict[str, Any], ...]
-    prediction: dict[str, Any] | None
-    checks: Mapping[str, Any]
-    model: str | None
-    stop_reason: str
-    notes: tuple[str, ...]
-    receipt: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON: the fields of the result first, then those of the answer."""
-        fields = {} if self.result is None else self.result.to_dict()
-        own = {name: value for name, value in vars(self).items() if name != "result"}
-        notes = [*fields.get("notes", []), *self.notes]
-        return {**fields, **own, "notes": notes}
-
-
-def answer(
-    text: str,
+def consult(
+    question: Question,
     tool: ForecastTool,
     connect: Callable[[], Endpoint],
     *,
     mode: Mode = "tool",
     earlier: Sequence[Turn] = (),
+    show: Callable[[str], None] | None = None,
 ) -> Answer:
-    """Answer a question about a price, consulting the belief before the model speaks.
+    """Answer a question about a price to come, consulting the belief before the model speaks.
 
     In a conversation the belief is consulted anew in every turn, and the checks know no figure but
     those of that turn's result.
 
     Args:
-        text: the question.
+        question: as `belief_tools.turns.read` read it.
         tool: the belief, as of one session.
         connect: gives the language model; called only when one is needed.
         mode: "tool"; "context" puts the belief in the prompt; "none" asks the bare model.
         earlier: the turns of the conversation so far, oldest first.
+        show: is given the answer as far as it has passed the checks, sentence by sentence while
+            it comes, and an empty text when what was shown has to be taken back.
 
     Returns:
         `Answer`; when the model fails, its text is the belief's statement.
 
     Raises:
         UsageError: the question's date cannot be a target.
-        UnknownSymbol: the question is about another symbol.
         LanguageModelError: the model failed, and it was not to consult the belief.
     """
-    question = read(text, tool, earlier)
-    if question.kind == "other":
-        return _plain(question, NOT_A_PRICE, "not a price question")
-    if question.problem:
-        raise UsageError(question.problem)
-    if question.symbol is None and question.other_symbols:
-        raise UnknownSymbol(
-            f"the question is about {', '.join(question.other_symbols)}; "
-            f"these are prices of {tool.prices.symbol}"
-        )
-    if question.kind == "past_price":
-        carried = carried_in_words(question, tool.prices.symbol)
-        plain = _plain(question, past_price(question, tool), "past price")
-        return replace(plain, notes=(*((carried,) if carried else ()), *question.notes))
-    return _Consultation(question, tool, connect, mode, earlier).run()
-
-
-NOT_A_PRICE = (
-    "This is not a question about a future price, so nothing was consulted and no model asked. "
-    'Ask for instance: "What will Nvidia\'s stock price be at the end of next month?"'
-)
-
-
-def _plain(question: Question, text: str, stop_reason: str) -> Answer:
-    return Answer(
-        question=question.text,
-        text=text,
-        result=None,
-        consulted_by="none",
-        tool_calls=(),
-        prediction=None,
-        checks=UNCHECKED,
-        model=None,
-        stop_reason=stop_reason,
-        notes=(),
-        receipt=(),
-    )
+    return _Consultation(question, tool, connect, mode, earlier, show).run()
 
 
 class _Consultation:
@@ -171,8 +95,10 @@ class _Consultation:
         connect: Callable[[], Endpoint],
         mode: Mode,
         earlier: Sequence[Turn],
+        show: Callable[[str], None] | None,
     ) -> None:
         self.question, self.tool, self.connect, self.mode = question, tool, connect, mode
+        self.show = show
         self.endpoint: Endpoint | None = None
         self.calls: list[dict[str, Any]] = []
         self.prediction: dict[str, Any] | None = None
@@ -207,12 +133,14 @@ class _Consultation:
         reply = self._chat(self._conversation(), max_tokens=TOKENS["bare"])
         note = "the model was not allowed to consult the belief; do not rely on its figures"
         carried = carried_in_words(self.question, self.tool.prices.symbol)
-        return replace(
-            _plain(self.question, reply.text.strip(), "not consulted"),
-            model=self._model_name(),
-            checks=UNCHECKED,
+        bare = without_model(
+            self.question.text,
+            reply.text.strip(),
+            "not consulted",
+            symbol=self.tool.prices.symbol,
             notes=(note, carried) if carried else (note,),
         )
+        return replace(bare, model=self._model_name())
 
     def _consulted(self, endpoint: Endpoint) -> Answer:
         result, consulted_by = None, "context"
@@ -307,7 +235,14 @@ class _Consultation:
                 f"the model asked for {shown(passed)}; the question{before} says {said!r}, "
                 f"so {read.target} was used"
             )
+        self._note_levels(arguments.get("price_levels"), read.levels)
         return read
+
+    def _note_levels(self, passed: object, read: tuple[float, ...]) -> None:
+        """Say so where a model asked for other levels than the question names."""
+        if passed and (not isinstance(passed, list) or sorted(map(str, passed)) != _as_text(read)):
+            named = ", ".join(_as_text(read)) or "none"
+            self.notes.append(f"the model asked for levels {shown(passed)}; used: {named}")
 
     def _from_question(self) -> Arguments:
         """What the host reads in the question; a horizon is assumed where it names no date."""
@@ -374,6 +309,7 @@ class _Consultation:
             stop_reason = "replaced" if findings else "repaired"
         return Answer(
             question=self.question.text,
+            symbol=self.tool.prices.symbol,
             text=statement(result) if findings else text,
             result=result,
             consulted_by=consulted_by,
@@ -388,9 +324,23 @@ class _Consultation:
 
     def _grounded(self, wish: str, result: ForecastResult) -> tuple[str, tuple[Finding, ...]]:
         asked = [*self.messages, {"role": "user", "content": wish}]
-        reply = self._chat(asked, stop="\n\n", max_tokens=TOKENS["text"])
+        fields = result.to_dict()
+        gate = None if self.show is None else Gate(fields, self._asked, self.show)
+        wanted = {} if gate is None else {"on_text": gate.more}
+        try:
+            reply = self._chat(asked, stop="\n\n", max_tokens=TOKENS["text"], **wanted)
+        except LanguageModelError:
+            if gate is not None:
+                gate.close("")
+            raise
+        text, findings = self._judged(reply, fields)
+        if gate is not None:
+            gate.close("" if findings else text)
+        return text, findings
+
+    def _judged(self, reply: Reply, fields: Mapping[str, Any]) -> tuple[str, tuple[Finding, ...]]:
         text = reply.text.strip()
-        findings = check(text, result.to_dict(), question=self._asked)
+        findings = check(text, fields, question=self._asked)
         if not findings and reply.finish_reason == "length":
             if not text.endswith((".", "!", "?")):
                 # small models repeat a right sentence until they are stopped in the middle of it
@@ -406,6 +356,7 @@ class _Consultation:
         consulted_by = next(call["by"] for call in self.calls if "result" in call)
         return Answer(
             question=self.question.text,
+            symbol=self.tool.prices.symbol,
             text=statement(result),
             result=result,
             consulted_by=consulted_by,
@@ -472,6 +423,10 @@ def _checks(text: str, findings: Sequence[Finding]) -> dict[str, Any]:
         "findings": [vars(finding) for finding in findings],
         "rejected": text if findings else None,
     }
+
+
+def _as_text(levels: Sequence[float]) -> list[str]:
+    return sorted(f"{level:g}" for level in levels)
 
 
 def _parsed(text: str) -> Mapping[str, Any]:

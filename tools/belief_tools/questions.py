@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal
 
 import numpy as np
 
 from belief.events import NO_EVENTS, Events
-from belief_tools.company_names import read_symbols
+from belief_tools.company_names import own_part, read_symbols
 from belief_tools.marked_text import blank, blank_all, whole_words
 from belief_tools.periods import Clock, as_date
 from belief_tools.plain_words import plain_words
@@ -36,7 +36,8 @@ from belief_tools.question_kinds import (
 from belief_tools.target_dates import Dates, read_dates
 
 Part = Literal["company", "date", "levels"]
-_LONGEST = 2_000  # characters; the patterns below are not meant for whole documents
+LONGEST = 2_000
+"""Characters; the patterns below are not meant for whole documents."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Question:
         carried: the parts that were taken from the question before.
         wish: the words that say what is asked: `text`, or those of the question it leans on.
         notes: lines saying how what can be read in two ways was read, or a change of the price.
+        beside: known symbols that it is about as well, and is answered for apart.
     """
 
     text: str
@@ -68,6 +70,7 @@ class Question:
     carried: tuple[Part, ...]
     wish: str
     notes: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
 
 def read_question(
@@ -75,6 +78,7 @@ def read_question(
     *,
     as_of: np.datetime64,
     symbols: Mapping[str, Sequence[str]],
+    about: str | None = None,
     earlier: Question | None = None,
     last_close: float | None = None,
     events: Events = NO_EVENTS,
@@ -85,6 +89,8 @@ def read_question(
         text: the question, in English.
         as_of: the session whose close is the last thing known.
         symbols: the names of each known symbol, such as ``{"NVDA": ("Nvidia",)}``.
+        about: the one of them that is answered for, where the text names several; None is the one
+            it names first.
         earlier: the question before, in a conversation; a text that is no whole question takes
             kind, company, date and levels from it where it names none.
         last_close: the close of `as_of`, which "10 % higher" starts from; None leaves moves unread.
@@ -102,19 +108,40 @@ def read_question(
         >>> asked.kind, asked.symbol, str(asked.target), asked.levels, asked.carried
         ('future_price', 'NVDA', '2024-08-30', (900.0,), ('company', 'levels'))
     """
-    symbol, others, named = read_symbols(plain_words(text[:_LONGEST]), symbols)
+    plain = plain_words(text[:LONGEST])
+    symbol, others, named = read_symbols(plain, symbols)
+    if about in others:
+        symbol, others = about, (*([symbol] if symbol else []), *others)
+    beside = tuple(other for other in others if other in symbols and other != symbol)
+    others = tuple(other for other in others if other not in symbols)
     clock = Clock(
         as_of=as_date(as_of),
         past=bool(PAST.search(named)) and not FUTURE.search(named),
         future=bool(FUTURE.search(named)),
         events=events,
     )
-    dates = read_dates(_without_background(named), clock)
-    levels = read_levels(dates.rest, last_close=last_close)
-    asked = Asked(text, named, dates, symbol, others, levels)
-    if earlier is not None and earlier.kind != "other" and _leans(asked, earlier):
-        return _completed(asked, clock, earlier)
-    return _alone(asked, clock)
+
+    def read(unread: str) -> Question:
+        dates = read_dates(_without_background(unread), clock)
+        levels = read_levels(dates.rest, last_close=last_close)
+        asked = Asked(text, unread, dates, symbol, others, levels)
+        if earlier is not None and earlier.kind != "other" and _leans(asked, earlier):
+            return _completed(asked, clock, earlier)
+        return _alone(asked, clock)
+
+    whole = read(named)
+    if not beside or symbol is None:
+        return whole
+    own = own_part(plain, symbols, symbol)
+    return _of_several(whole, whole if own is None else read(own), beside)
+
+
+def _of_several(whole: Question, own: Question, beside: tuple[str, ...]) -> Question:
+    """Of a question about several companies, what is said of one: "A above 5 and B above 6"."""
+    if own.target is None and own.problem is None:
+        own = replace(own, kind=whole.kind, target=whole.target, phrase=whole.phrase)
+        own = replace(own, problem=whole.problem, notes=(*whole.notes, *own.notes))
+    return replace(own, beside=beside, wish=whole.wish, carried=whole.carried)
 
 
 # Up to the end of a sentence, to a comma before a word, or to the verb of a question.
@@ -172,9 +199,9 @@ def _session(target: date | None) -> np.datetime64 | None:
 
 
 def _too_long(text: str) -> str | None:
-    if len(text) <= _LONGEST:
+    if len(text) <= LONGEST:
         return None
-    return f"the question has {len(text):,} characters; ask in at most {_LONGEST:,}"
+    return f"the question has {len(text):,} characters; ask in at most {LONGEST:,}"
 
 
 # ---- what leans on the question before ----

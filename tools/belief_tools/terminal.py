@@ -1,10 +1,11 @@
 """What a person sees of an answer in a terminal: answers on stdout, everything else on stderr."""
 
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from belief_tools.consult import Answer
+    from belief_tools.answer import Answer
 
 
 def say(line: str) -> None:
@@ -17,9 +18,41 @@ def say_error(error: object) -> None:
     say(f"belief: {one_line(str(error))}")
 
 
-def print_answer(given: "Answer") -> None:
-    """Print an answer, what was rejected in its place, its receipt and its notes."""
-    print(printable(given.text))
+class LiveText:
+    """A text on standard output that appears while it comes; what is taken back stays readable."""
+
+    def __init__(self, before: Callable[[], None] = lambda: None) -> None:
+        """Begin with nothing shown.
+
+        Args:
+            before: is called before anything is shown.
+        """
+        self.text, self.before = "", before
+
+    def show(self, text: str) -> None:
+        """Show what has come; a text that does not begin like the one before takes that back.
+
+        Args:
+            text: all that is to be seen; empty to take everything back.
+        """
+        self.before()
+        added = text.removeprefix(self.text)
+        if not text.startswith(self.text):
+            print("\n(taken back: it did not pass the checks)")
+            added = text
+        print(printable(added), end="", flush=True)
+        self.text = text
+
+
+def print_answer(given: "Answer", live: LiveText | None = None) -> None:
+    """Print an answer, what was rejected in its place, its receipt and its notes.
+
+    Args:
+        given: the answer.
+        live: what was shown of its text while it came.
+    """
+    shown = live is not None and live.text == given.text
+    print("" if shown else printable(given.text))
     rejected = given.checks["rejected"]
     if rejected is not None:
         reason = given.checks["findings"][0]["message"]

@@ -1,20 +1,27 @@
 """What a conversation keeps of its turns, and what a follow-up makes of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from belief_tools.company_names import read_symbols
 from belief_tools.forecast_tool import ForecastTool, cents, money
 from belief_tools.llm import Message
-from belief_tools.questions import Question, read_question
+from belief_tools.plain_words import plain_words
+from belief_tools.questions import LONGEST, Question, read_question
 
 if TYPE_CHECKING:
-    from belief_tools.consult import Answer
+    from belief_tools.answer import Answer
 
-REMEMBERED = 6
-"""Turns that a language model is shown ahead of a new question."""
+TOKENS_REMEMBERED = 1_000
+"""Tokens of earlier turns that a language model is shown ahead of a new question, at most."""
+
+BYTES_PER_TOKEN = 3
+"""No tokenizer is at hand; English text has four or more, so this errs towards fewer turns."""
+
+TOKENS_OF_A_MESSAGE = 8  # what servers add around each
 
 
 @dataclass(frozen=True)
@@ -32,13 +39,46 @@ class Turn:
     target: np.datetime64 | None
 
 
-def read(text: str, tool: ForecastTool, earlier: Sequence[Turn] = ()) -> Question:
+def symbols_of(
+    text: str, names: Mapping[str, Sequence[str]], default: str, earlier: Sequence[Turn] = ()
+) -> tuple[str, ...]:
+    """Find the symbols that a question is to be answered for, one after the other.
+
+    Args:
+        text: the question.
+        names: of each symbol that there are prices of.
+        default: the symbol where none is named, here or in the turns before.
+        earlier: the turns of the conversation so far, oldest first.
+
+    Example:
+        >>> names = {"NVDA": ("Nvidia",), "AMD": ("AMD",)}
+        >>> symbols_of("Where will AMD and Nvidia be in a week?", names, "NVDA")
+        ('AMD', 'NVDA')
+    """
+    named, others, _ = read_symbols(plain_words(text[:LONGEST]), names)
+    found = tuple(symbol for symbol in (named, *others) if symbol is not None and symbol in names)
+    if found:
+        return found
+    leaned_on = _leaned_on(earlier)
+    if leaned_on is None or leaned_on.symbol is None or others:
+        return (default,)
+    both = (leaned_on.symbol, *leaned_on.beside)
+    return tuple(symbol for symbol in names if symbol in both) if leaned_on.beside else both
+
+
+def read(
+    text: str,
+    tool: ForecastTool,
+    earlier: Sequence[Turn] = (),
+    names: Mapping[str, Sequence[str]] | None = None,
+) -> Question:
     """Read a question; a follow-up takes what it leaves out from the last turn about a price.
 
     Args:
         text: the question.
         tool: says what is known, and as of when.
         earlier: the turns of the conversation so far, oldest first.
+        names: of all symbols that are answered for, where there are others than the tool's.
     """
     # bytes of a command line that are no UTF-8 arrive as lone surrogates, which cannot be sent
     text = text.encode("utf-8", "replace").decode("utf-8")
@@ -46,8 +86,9 @@ def read(text: str, tool: ForecastTool, earlier: Sequence[Turn] = ()) -> Questio
     return read_question(
         text,
         as_of=prices.as_of,
-        symbols=tool.symbols,
-        earlier=_leaned_on(earlier),
+        symbols=tool.symbols if names is None else names,
+        about=prices.symbol,
+        earlier=_leaned_on(earlier, prices.symbol),
         last_close=float(prices.close[-1]),
         events=prices.events,
     )
@@ -65,26 +106,50 @@ def turn_of(question: Question, given: "Answer | None") -> Turn:
     return Turn(question, None if given is None else given.text, target)
 
 
-def _leaned_on(turns: Sequence[Turn]) -> Question | None:
-    """The last question about a price, with the session it was answered for."""
-    for turn in reversed(turns):
-        if turn.question.kind != "other":
-            target = turn.question.target
-            return replace(turn.question, target=turn.target if target is None else target)
-    return None
+def _leaned_on(turns: Sequence[Turn], symbol: str | None = None) -> Question | None:
+    """The last question about a price, with the session it was answered for.
+
+    Of a question about several symbols, it is that of `symbol`.
+    """
+    about = [turn for turn in turns if turn.question.kind != "other"]
+    if not about:
+        return None
+    last = about[-1]
+    same = [turn for turn in about if turn.question.text == last.question.text]
+    turn = next((each for each in reversed(same) if each.question.symbol == symbol), last)
+    target = turn.question.target
+    return replace(turn.question, target=turn.target if target is None else target)
 
 
 def as_messages(turns: Sequence[Turn]) -> list[Message]:
     """Write the last turns about prices as messages: what was asked, and the answer shown.
 
-    Words that were rejected were never shown, so they are not among them.
+    Words that were rejected were never shown, so they are not among them. They are as many turns as
+    fit into `TOKENS_REMEMBERED`, the newest first.
     """
-    about_prices = [turn for turn in turns if turn.shown and turn.question.kind != "other"]
-    messages: list[Message] = []
-    for turn in about_prices[-REMEMBERED:]:
-        messages.append({"role": "user", "content": turn.question.text})
-        messages.append({"role": "assistant", "content": turn.shown})
-    return messages
+    kept: list[Message] = []
+    left = TOKENS_REMEMBERED
+    for turn in reversed(turns):
+        if not turn.shown or turn.question.kind == "other":
+            continue
+        both = [
+            {"role": "user", "content": turn.question.text},
+            {"role": "assistant", "content": turn.shown},
+        ]
+        left -= sum(tokens(message["content"]) for message in both)
+        if left < 0:
+            break
+        kept = [*both, *kept]
+    return kept
+
+
+def tokens(content: str) -> int:
+    """Estimate, rather too high than too low, the tokens of a message.
+
+    Args:
+        content: of the message.
+    """
+    return -(-len(content.encode()) // BYTES_PER_TOKEN) + TOKENS_OF_A_MESSAGE
 
 
 def carried_in_words(question: Question, symbol: str) -> str | None:
@@ -114,9 +179,10 @@ def in_full(question: Question, name: str) -> str:
     says yes whatever the chance.
 
     Args:
-        question: as read; what is no follow-up is left as it was asked.
+        question: as read; what is neither a follow-up nor about several companies is left as it
+            was asked.
         name: the company as people call it.
     """
-    if not question.carried or question.target is None:
+    if not (question.carried or question.beside) or question.target is None:
         return question.text
     return f"What will {name}'s stock price be on {question.target}?"

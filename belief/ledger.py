@@ -8,11 +8,23 @@ import dataclasses
 import datetime
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, Row, Select, func, insert, select, union
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    func,
+    insert,
+    or_,
+    select,
+    union,
+)
 
 from belief import store_schema as schema
 from belief.errors import StoreError, UsageError
@@ -33,6 +45,7 @@ __all__ = [
     "Break",
     "Entry",
     "Recorded",
+    "answers_with",
     "append",
     "breaks",
     "count",
@@ -51,6 +64,9 @@ __all__ = [
 START: Final = "0" * 64  # what the first entry of a chain holds as the digest before it
 SHORTEST_NAME: Final = 4  # characters by which an entry may be asked for
 LIVE: Final = "live"  # ends the name of what was said live after it had been said in hindsight
+AS_THEY_STAND: Final = re.compile(r"[!#-\[\]-~]+")  # characters that JSON leaves alone
+MADE_PLAIN: Final = ("\\u212a", "\\u0130")  # in JSON, what becomes a plain letter in lower case
+LONGEST_PIECE, MOST_PIECES = 100, 50  # a database bears no pattern and no query of any length
 
 
 class Break(NamedTuple):
@@ -168,6 +184,52 @@ def entries(
         query = query.order_by(None).order_by(*last).limit(newest)
     found = _sound(_read(connection, query))
     return found if newest is None else found[::-1]
+
+
+def answers_with(
+    connection: Connection,
+    words: Sequence[str] = (),
+    *,
+    symbol: str | None = None,
+    since: np.datetime64 | None = None,
+) -> list[Recorded]:
+    """Read the answers that may hold words anywhere, oldest first.
+
+    The database only leaves out those that surely lack one of the words in any case of its
+    letters, so that few are read; whether the others hold them in the right place is for the
+    caller to see.
+
+    Args:
+        connection: of `Store.read` or `Store.write`.
+        words: none of them empty.
+        symbol: of this symbol alone.
+        since: made on this day or later, in UTC.
+
+    Raises:
+        StoreError: an answer is damaged.
+    """
+    table = schema.ledger
+    query = _query().where(table.c.kind == "answer", _may_hold(words))
+    if symbol is not None:
+        query = query.where(table.c.symbol == symbol)
+    if since is not None:
+        query = query.where(table.c.made_at >= str(since))
+    return _sound(
+        _read(connection, query.order_by(table.c.made_at, table.c.symbol, table.c.number))
+    )
+
+
+def _may_hold(words: Sequence[str]) -> ColumnElement[bool]:
+    """Whether the JSON of a body has the plain letters of words, or letters that become plain."""
+    pieces = [piece[:LONGEST_PIECE] for word in words for piece in AS_THEY_STAND.findall(word)]
+    plain = and_(True, *map(_body_has, pieces[:MOST_PIECES]))
+    return or_(plain, *map(_body_has, MADE_PLAIN))
+
+
+def _body_has(letters: str) -> ColumnElement[bool]:
+    # a database that speaks Turkish has another small letter for "I", so any will do for an "i"
+    pattern = re.sub(r"([%_/])", r"/\1", letters.lower()).replace("i", "_")
+    return func.lower(schema.ledger.c.body).like(f"%{pattern}%", escape="/")
 
 
 def scored_entries(connection: Connection, symbol: str) -> list[Recorded]:

@@ -1,9 +1,10 @@
 """Score the grounding check on answers of which each is known to be right or wrong in one place.
 
-The answers in cases/answers.jsonl are about the forecasts in cases/results.json. Half of them say
-only what the forecast says; each of the others differs in one figure or word. Prints how many wrong
-answers were caught and how many right ones were refused, with those that were misjudged; exits with
-1 below the target.
+Half of the answers in cases/answers.jsonl say only what the forecast says; each of the others is
+wrong in one figure or word. The forecasts that a file of answers is about stand beside it, in the
+file that is named like it with "results" for "answers": answers.jsonl goes with results.json, and
+unseen_answers.jsonl with unseen_results.json. Prints how many wrong answers were caught and how
+many right ones were refused, with those that were misjudged; exits with 1 below the target.
 
     python benchmarks/grounding_cases.py [ANSWERS.jsonl]
 """
@@ -35,9 +36,14 @@ class Scored:
         return bool(self.findings) == self.case["ok"]
 
 
-def score(answers=CASES / "answers.jsonl", results=CASES / "results.json"):
+def results_of(answers):
+    """Return the file of the forecasts that a file of answers is about."""
+    return answers.with_name(answers.name.replace("answers", "results")).with_suffix(".json")
+
+
+def score(answers=CASES / "answers.jsonl"):
     """Check every answer against the forecast that it is about."""
-    asked = json.loads(results.read_text(encoding="utf-8"))
+    asked = json.loads(results_of(answers).read_text(encoding="utf-8"))
     scored = []
     for line in answers.read_text(encoding="utf-8").splitlines():
         case = json.loads(line)

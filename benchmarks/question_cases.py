@@ -1,7 +1,8 @@
 """Score how questions are understood on cases of which the right reply is written down.
 
 Each case says what a question asks for as of Friday 2024-03-01, with Nvidia at $822.79: a forecast
-(for which session, with which price levels), a past price (of which session) or something else.
+(for which session, with which price levels), a past price (of which session) or something else. A
+case with a question "before" is the second of a conversation.
 Prints the misread ones and the share that was right; exits with 1 below 95 %.
 
     python benchmarks/question_cases.py [QUESTIONS.jsonl]
@@ -26,10 +27,11 @@ from belief.model_cache import cached_fit
 from belief.models import DEFAULT_MODEL
 from belief.prices import Prices
 from belief.sources import load_prices
-from belief_tools.consult import answer
+from belief_tools import history_tool
+from belief_tools.dispatch import answer
 from belief_tools.forecast_tool import ForecastTool
 from belief_tools.local_model import local_endpoint
-from belief_tools.turns import read
+from belief_tools.turns import read, turn_of
 
 QUESTIONS = Path(__file__).with_name("cases") / "questions.jsonl"
 AS_OF = "2024-03-01"
@@ -69,25 +71,34 @@ def known_then():
     return Known(prices, {prices.symbol: (prices.name, "Nvidia")})
 
 
-def understood(question, known):
-    """Read a question without a language model; what is about another company is none of ours."""
-    asked = read(question, known)
+def turns_before(case, known):
+    """Give the conversation that a case goes on."""
+    return [turn_of(read(case["before"], known), None)] if "before" in case else []
+
+
+def understood(case, known):
+    """Read a case without a language model; what is about another company is none of ours."""
+    asked = read(case["question"], known, turns_before(case, known))
     if asked.symbol is None and asked.other_symbols:
         return Understood("other")
     target = None if asked.target is None else str(asked.target)
     return Understood(KINDS[asked.kind], target, asked.levels)
 
 
-def replied(question, tool, *, dated):
+def replied(case, tool):
     """Ask through the whole pipeline; without a date in the question any session will do."""
+    earlier = turns_before(case, tool)
     try:
-        given = answer(question, tool, lambda: local_endpoint(say=print))
+        given = answer(case["question"], tool, lambda: local_endpoint(say=print), earlier=earlier)
     except (UnknownSymbol, UsageError) as error:
         return Understood("other"), str(error)
     if given.result is not None:
         levels = tuple(float(entry["level"]) for entry in given.result.prob_above)
-        target = given.result.target if dated else None
+        target = given.result.target if case["target"] else None
         return Understood("forecast", target, levels), given.text
+    summed = next((c["result"] for c in given.tool_calls if c["name"] == history_tool.NAME), None)
+    if summed is not None:
+        return Understood("past_price", summed["last_date"]), given.text
     if given.stop_reason != "past price":
         return Understood("other"), given.text
     day = re.search(r"closed at .* on (\d{4}-\d\d-\d\d)", given.text)
@@ -108,15 +119,14 @@ def main(arguments):
     known = known_then()
     if "--model" in arguments:
         tool = ForecastTool(known.prices, cached_fit(DEFAULT_MODEL, known.prices), None)
-        wrong = misread(
-            asked, lambda case: replied(case["question"], tool, dated=case["target"] is not None)
-        )
+        wrong = misread(asked, lambda case: replied(case, tool))
     else:
-        wrong = misread(asked, lambda case: (understood(case["question"], known), None))
+        wrong = misread(asked, lambda case: (understood(case, known), None))
     n_wrong = 0
     for case, got, said in wrong:
         n_wrong += 1
-        print(f"{case['question']!r} ({case['note']})")
+        before = f"{case['before']!r}, then " if "before" in case else ""
+        print(f"{before}{case['question']!r} ({case['note']})")
         print(f"    is    {wanted(case)}\n    taken {got}" + (f"\n    {said}" if said else ""))
         sys.stdout.flush()
     right = 1.0 - n_wrong / len(asked)

@@ -26,4 +26,11 @@ RESULT: Mapping[str, Any] = {
     "transition_matrix": [[0.95, 0.05, 0.0], [0.02, 0.96, 0.02], [0.0, 0.1, 0.9]],
     "age_in_days": 0,
 }
+TWO_LEVELS: Mapping[str, Any] = {
+    **RESULT,
+    "prob_above": [
+        {"level": 900.0, "probability": 0.26},
+        {"level": 750.0, "probability": 0.8},
+    ],
+}
 M = "The median is $834. "  # so that a text about something else still answers a price question

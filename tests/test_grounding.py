@@ -107,7 +107,7 @@ UNGROUNDED = [
     ("The belief expects $834, up $50 from the last close.", "price"),
     ("The belief expects $834, down $11 from the last close.", "price"),
     ("Nvidia is expected to rise from $822.79 to $905.", "price"),
-    ("The median is $834 and Nvidia could double.", "price"),
+    ("The median is $834 and Nvidia could double.", "number"),
     ("On March 28, 2024 it is $834. This is the highest possible price of Nvidia.", "price"),
     ("Nvidia is expected at $834, the highest predicted price of NVDA in 2024.", "price"),
     ("Nvidia is expected to reach a record high of $834.", "price"),
@@ -230,9 +230,11 @@ def findings_of_level(text: str) -> tuple[Finding, ...]:
         "There is a 55 % chance of a close at or below $160 on 2022-09-30.",
         "Forecast: 45% chance that Nvidia is above $160 by September 2022.",
         "No: the chance that Nvidia is above $160 is 45.2 %.",
+        "The chance is 45 %.",
+        CHANCE.replace("$160", "$117").replace("45", "75"),
     ],
 )
-def test_the_right_chance_of_the_level_asked_for_is_a_whole_answer(text: str) -> None:
+def test_the_right_chance_of_a_level_is_a_whole_answer(text: str) -> None:
     assert findings_of_level(text) == ()
 
 
@@ -241,10 +243,9 @@ def test_the_right_chance_of_the_level_asked_for_is_a_whole_answer(text: str) ->
     [
         (CHANCE.replace("45", "54"), "percentage"),
         (CHANCE.replace("45", "55"), "percentage"),
-        (CHANCE.replace("$160", "$117").replace("45", "75"), "missing"),
         ("Nvidia could be above $160.", "missing"),
         ("Nvidia could be above $160; volatility is 48 %.", "missing"),
-        ("The chance is 45 %.", "missing"),
+        (CHANCE.replace("$160", "$117"), "percentage"),
         ("Nvidia will close above $160 on 2022-09-30.", "level"),
         ("No, Nvidia will not be above $160.", "level"),
     ],
@@ -288,9 +289,9 @@ def test_a_question_about_a_chance_needs_no_price() -> None:
     text = "There is an 11 % chance of a close above $1,000."
     assert check(text, RESULT, question="What is the chance of a close above $1,000?") == ()
     nothing_asked = {**RESULT, "prob_above": []}
-    assert check(M[:-1], nothing_asked, question="What will the price be?") == ()
-    for claim in (text, "The chance of a rise is 53 %."):
-        assert check(claim, nothing_asked, question="What will the price be?") != ()
+    for answer in (M[:-1], "The chance of a rise is 53 %."):
+        assert check(answer, nothing_asked, question="What will the price be?") == ()
+    assert check(text, nothing_asked, question="What will the price be?") != ()
 
 
 def test_the_message_names_the_figure_and_the_prices_of_the_result() -> None:

@@ -1,3 +1,4 @@
+import json
 import sys
 from collections import Counter
 from pathlib import Path
@@ -7,7 +8,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
 import grounding_cases
-from grounding_cases import LEAST_CAUGHT, MOST_REFUSED, main, rates, score
+from grounding_cases import LEAST_CAUGHT, MOST_REFUSED, main, rates, results_of, score
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +55,15 @@ def test_the_script_prints_both_rates_and_ends_well(capsys):
     out = capsys.readouterr().out
     assert "wrong answers" in out
     assert "right answers" in out
+
+
+def test_a_file_of_answers_is_scored_on_the_results_named_like_it(tmp_path, capsys):
+    answers, results = tmp_path / "unseen_answers.jsonl", tmp_path / "unseen_results.json"
+    assert results_of(answers) == results
+    asked = json.loads((grounding_cases.CASES / "results.json").read_text(encoding="utf-8"))
+    results.write_text(json.dumps(asked[-1:]), encoding="utf-8")
+    right = {"result": 0, "answer": "The median is $7.71.", "ok": True, "wrong": "", "note": ""}
+    wrong = {"result": 0, "answer": "The median is $834.", "ok": False, "wrong": "$834", "note": ""}
+    answers.write_text("\n".join(map(json.dumps, (right, wrong))), encoding="utf-8")
+    assert main([answers]) == 0
+    assert "caught 100.0% of 1 wrong" in capsys.readouterr().out

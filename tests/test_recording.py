@@ -1,18 +1,30 @@
+import csv
 import dataclasses
 import datetime
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from daily import bars_until, evening, short_history
+from chat_server import KEY, chat_server, failed
+from daily import bars_until, belief, evening, short_history
 
 from belief import refit as refitting_module
+from belief.errors import LanguageModelError, UnknownSymbol
 from belief.ledger import breaks, entries, forecast_of
+from belief.ledger_scores import score_due
 from belief.refit import refit
 from belief.sessions import session_after
 from belief.store import open_store
-from belief_tools.consult import Answer
-from belief_tools.recording import record_answer, record_forecasts
+from belief_tools.answer import Answer
+from belief_tools.recording import (
+    ConversationLog,
+    Place,
+    conversation_id,
+    record_answer,
+    record_failure,
+    record_forecasts,
+)
 from belief_tools.serving import Asked, serve
 
 DAY = "2024-06-05"
@@ -72,6 +84,7 @@ def answered(tool, *horizons, **changes):
     results = [called(tool, horizon) for horizon in horizons]
     values = {
         "question": "What will Nvidia cost?",
+        "symbol": "NVDA",
         "text": "About as much.",
         "result": results[-1] if results else None,
         "consulted_by": "model",
@@ -146,6 +159,16 @@ def test_a_call_that_failed_is_kept_without_a_forecast(tool, where):
     assert fresh(where)[1].body["tool_calls"] == [failed]
 
 
+def test_a_call_of_another_tool_is_kept_without_a_forecast(tool, where):
+    other = {"summary": "Its highest close was $1,224.", "symbol": "NVDA", "target": "highest"}
+    call = {"name": "price_history", "arguments": {}, "by": "model", "result": other}
+    record_answer(tool, answered(tool, prediction=None, tool_calls=(call,)), NIGHT)
+    [answer] = fresh(where)
+    assert answer.body["tool_calls"] == [call]
+    shown = belief("ledger", "show", answer.name, at=NIGHT)
+    assert shown.code == 0 and "result       Its highest close was $1,224." in shown.out
+
+
 def test_an_answer_without_a_price_is_written_down_without_a_target(tool, where):
     record_answer(tool, answered(tool, prediction=None, model=None), NIGHT)
     [answer] = fresh(where)
@@ -166,6 +189,118 @@ def test_an_answer_in_hindsight_is_not_live(tool, tool_of_the_past, where, asked
     else:
         record_answer(tool, answered(tool, 3), evening(target(3)))
     assert [entry.live for entry in fresh(where)] == [False, False]
+
+
+# Conversations
+
+PLACE = Place("0123456789ab", 2)
+
+
+def test_an_answer_keeps_its_place_in_a_conversation(tool, where):
+    record_answer(tool, answered(tool), NIGHT, PLACE)
+    record_answer(tool, answered(tool), NIGHT)
+    placed, without = fresh(where)
+    assert (placed.body["conversation"], placed.body["turn"]) == ("0123456789ab", 2)
+    assert not {"conversation", "turn"} & set(without.body)
+    shown = belief("ledger", "show", placed.name, at=NIGHT).out
+    assert "conversation 0123456789ab, turn 2\n" in shown
+    assert "conversation" not in belief("ledger", "show", without.name, at=NIGHT).out
+
+
+def test_a_question_that_is_repeated_at_once_is_another_turn(tool, where):
+    for turn in (1, 2, 2):
+        record_answer(tool, answered(tool), NIGHT, Place("0123456789ab", turn))
+    assert [entry.body["turn"] for entry in fresh(where)] == [1, 2]
+
+
+def test_the_turns_of_a_log_are_of_one_conversation(tool, where):
+    log = ConversationLog(lambda: NIGHT)
+    log.answer(tool, answered(tool, question="first"))
+    log.failure(tool, "second", UnknownSymbol("the question is about AMD"))
+    log.answer(tool, answered(tool, question="third"))
+    bodies = [entry.body for entry in fresh(where)]
+    assert [(body["question"], body["turn"]) for body in bodies] == [
+        ("first", 1),
+        ("second", 2),
+        ("third", 3),
+    ]
+    assert len({body["conversation"] for body in bodies}) == 1
+
+
+def test_conversations_that_begin_at_once_have_names_of_their_own():
+    later = NIGHT + datetime.timedelta(microseconds=1)
+    begun = [(NIGHT, 7, "first"), (later, 7, "first"), (NIGHT, 8, "first"), (NIGHT, 7, "other")]
+    names = [conversation_id(*each) for each in begun]
+    assert len(set(names)) == 4
+    assert all(len(name) == 12 and int(name, 16) >= 0 for name in names)
+    assert names == [conversation_id(*each) for each in begun]
+    elsewhere = NIGHT.astimezone(datetime.timezone(datetime.timedelta(hours=2)))
+    assert conversation_id(elsewhere, 7, "first") == names[0]
+
+
+# Questions that failed
+
+
+def test_a_question_that_failed_is_an_answer_whose_text_is_the_error(tool, where):
+    record_failure(tool, "And AMD?", "the question is\n about \x1bAMD", NIGHT, PLACE)
+    [entry] = fresh(where)
+    assert (entry.kind, entry.live, entry.model, entry.target) == ("answer", True, None, None)
+    body = entry.body
+    assert (body["question"], body["text"]) == ("And AMD?", "the question is about AMD")
+    assert (body["stop_reason"], body["prediction"], body["tool_calls"]) == ("error", None, [])
+    assert (body["conversation"], body["turn"]) == ("0123456789ab", 2)
+
+
+def test_a_failure_has_all_that_an_answer_without_a_result_has(tool, where):
+    record_answer(tool, answered(tool), NIGHT, PLACE)
+    record_failure(tool, "And AMD?", "no", NIGHT, PLACE)
+    answer, failure = fresh(where)
+    assert set(answer.body) == set(failure.body)
+
+
+def test_every_command_of_the_ledger_bears_a_failure(tool, where, tmp_path, monkeypatch):
+    monkeypatch.setattr(refitting_module, "HORIZONS", (1, 5))
+    record_answer(tool, answered(tool, 1), NIGHT, Place("0123456789ab", 1))
+    record_failure(tool, "And AMD?", "the question is about AMD", NIGHT, PLACE)
+    name, late = fresh(where)[-1].name, evening("2024-06-10")
+    for command in (
+        ("score",),
+        ("score", "--json"),
+        ("ledger", "verify"),
+        ("ledger", "--json"),
+        ("ledger", "export", str(tmp_path / "ledger.csv")),
+    ):
+        assert belief(*command, at=late).code == 0, command
+    assert written(where)[-1].score is None
+    listed = belief("ledger", at=late).out.splitlines()
+    assert listed[-2].endswith("What will Nvidia cost?")
+    assert listed[-1].endswith("And AMD? [error]")
+    shown = belief("ledger", "show", name, at=late).out
+    assert "error        the question is about AMD\n" in shown and "answer   " not in shown
+    lines = (tmp_path / "ledger.csv").read_text("utf-8").splitlines()
+    *_, row = csv.DictReader(lines)
+    assert (row["stop_reason"], row["text"]) == ("error", "the question is about AMD")
+    assert (row["conversation"], row["turn"]) == ("0123456789ab", "2")
+
+
+def test_a_failure_is_not_scored_though_its_day_comes(tool, where):
+    days = short_history("2024-06-10")
+    record_answer(tool, answered(tool, 1), NIGHT, Place("0123456789ab", 1))
+    record_failure(tool, "And AMD?", "the question is about AMD", NIGHT, PLACE)
+    with open_store(str(where)) as store, store.write() as connection:
+        scored, closeless = score_due(connection, "NVDA", days, "2024-06-10T21:00:00+00:00")
+    assert [each.entry.kind for each in scored] == ["forecast", "answer"]
+    assert not [each for each in closeless if each.entry.kind == "answer"]
+
+
+def test_an_error_that_was_told_about_a_key_is_written_down_without_it(tool, where):
+    with chat_server([failed(401, f"Incorrect API key provided: {KEY}")]) as server:
+        with pytest.raises(LanguageModelError) as error:
+            server.endpoint().chat([{"role": "user", "content": "hi"}], max_tokens=9)
+    record_failure(tool, "What will Nvidia cost?", str(error.value), NIGHT)
+    [entry] = fresh(where)
+    assert "401" in entry.body["text"]
+    assert KEY not in json.dumps(entry.body)
 
 
 def test_words_no_encoding_can_carry_are_written_down_all_the_same(tool, where):

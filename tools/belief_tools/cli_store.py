@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from belief.store import Store
 
 EXIT_CODES = {"published": 0, "nothing new": 7, "refused": 8}
-BROKEN, INTERRUPTED = 1, 130
+BROKEN, NOT_FOUND, INTERRUPTED = 1, 1, 130
 SHOWN = 20  # entries of the ledger, unless more are asked for
 
 app = typer.Typer(rich_markup_mode=None)
@@ -223,12 +223,48 @@ def show_entry(
         resting = [
             entry_named(connection, call["result"]["forecast_id"])
             for call in found.entry.body.get("tool_calls", [])
-            if "result" in call
+            if "forecast_id" in call.get("result", {})
         ]
     if as_json:
         _print_json({**_plain(found), "forecasts": [_plain(each) for each in resting]})
     else:
         shown.show(found, resting)
+
+
+@ledger.command("search")
+def search_answers(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(help="Words that the question or its answer holds, in any case."),
+    ] = None,
+    symbol: OneOf = None,
+    since: Annotated[
+        str | None, typer.Option(help="Day of the oldest answer, YYYY-MM-DD, in UTC.")
+    ] = None,
+    conversation: Annotated[
+        str | None, typer.Option(help="Id of one conversation, or its beginning.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Find answers by their words, or all of one conversation; exit code 1 if there is none."""
+    from belief.sessions import parse_day
+    from belief_tools import ledger_search
+
+    with _store() as store, store.read() as connection:
+        found = ledger_search.find(
+            connection,
+            words or (),
+            symbol=_upper(symbol),
+            since=None if since is None else parse_day(since),
+            conversation=conversation,
+        )
+    if as_json:
+        _print_json({"entries": [_plain(each) for each in found]})
+    else:
+        ledger_search.print_found(found)
+    if not found:
+        say("no such answer is in the ledger; belief ledger lists its newest entries")
+        raise typer.Exit(NOT_FOUND)
 
 
 @ledger.command("view")

@@ -9,11 +9,15 @@ from __future__ import annotations
 import re
 from datetime import date
 
+from dateutil.relativedelta import relativedelta
+from dateutil.relativedelta import weekdays as nth_of_weekday
+
 from belief.errors import UsageError
 from belief_tools.holidays import holiday
 from belief_tools.periods import (
     DAY,
     Clock,
+    NoDayNamed,
     Period,
     earlier,
     existing,
@@ -28,7 +32,7 @@ MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
 WEEKDAYS = "mon tue wed thu fri sat sun".split()
 _RESULTS_BEFORE = re.compile(
     r"\b(?:after|before|by|until|till|through|on|at|around|into|post|pre|following|since|ahead of"
-    r"|prior to|from)[\s-]+(?:the\s+)?$",
+    r"|prior to|from|(?:day|date|week) of)[\s-]+(?:the\s+)?$",
     re.IGNORECASE,
 )
 
@@ -55,7 +59,7 @@ def year_said(match: re.Match[str], clock: Clock) -> int | None:
 
 def number_of(count: str) -> float:
     """Read how many: digits, "a", "one", "a few"."""
-    if count.lower() == "a few":
+    if count.lower().endswith("few"):
         return 3.0
     return 1.0 if count[0].isalpha() else float(count)
 
@@ -90,6 +94,16 @@ def written_date(match: re.Match[str], clock: Clock) -> Period | None:
         return point(max(day for day in days if day <= clock.as_of))
     # The day of as_of itself, and a weekend right after it, are answered with a known close.
     return point(next(day for day in days if day >= clock.as_of))
+
+
+_FRACTIONS = ("1/2", "1/3", "2/3", "1/4", "3/4", "24/7")
+
+
+def bare_date(match: re.Match[str], clock: Clock) -> Period | None:
+    """Read 3/15 and 22/4 where no word in front says that it is a date."""
+    if match["number"] in _FRACTIONS or _day(2024, *_month_and_day(match)) is None:
+        return None
+    return written_date(match, clock)
 
 
 def _month_and_day(match: re.Match[str]) -> tuple[int, int]:
@@ -155,6 +169,15 @@ def ago(match: re.Match[str], clock: Clock) -> Period | None:
     return point(shifted(clock.as_of, number, unit, way=-1))
 
 
+def not_named(match: re.Match[str], clock: Clock) -> Period:
+    """Refuse "used to cost": it is about the past, and about no day of it.
+
+    Raises:
+        NoDayNamed: always.
+    """
+    raise NoDayNamed("that is no day of the past; name one, such as last Friday or 2024-02-14")
+
+
 def day_word(match: re.Match[str], clock: Clock) -> Period | None:
     """Read "tomorrow", "next session", "yesterday", "today"."""
     word = match[0].lower()
@@ -168,9 +191,36 @@ def day_word(match: re.Match[str], clock: Clock) -> Period | None:
     return point(clock.after(1) if clock.future else clock.as_of)
 
 
+def weekday_from(match: re.Match[str], clock: Clock) -> Period:
+    """Read "two Fridays from now", "the Friday after", "the Monday before"."""
+    said, wanted = match.groupdict(), weekday_number(match["weekday"])
+    number = int(number_of(said.get("count") or "one"))
+    if number < 1:
+        raise UsageError("a forecast needs at least one session")
+    way = _way(said.get("way") or "")
+    day = next_weekday(clock.as_of, wanted, number * way)
+    return point(clock.ahead(day) if way > 0 else day)
+
+
+def _way(word: str) -> int:
+    return -1 if re.match("before|ago|earlier|prior|previous", word, re.IGNORECASE) else 1
+
+
+def weekday_number(name: str) -> int:
+    """Return the number of a weekday; 0 is Monday."""
+    return WEEKDAYS.index(name[:3].lower())
+
+
+def next_weekday(day: date, weekday: int, nth: int) -> date:
+    """Return the nth such weekday after a day, or before it where nth is negative."""
+    next_to = day + (DAY if nth > 0 else -DAY)
+    found: date = next_to + relativedelta(weekday=nth_of_weekday[weekday](nth))
+    return found
+
+
 def weekday(match: re.Match[str], clock: Clock) -> Period | None:
     """Read Friday as the first one after as_of, next Friday as that of the next calendar week."""
-    weekday = WEEKDAYS.index(match["weekday"][:3].lower())
+    weekday = weekday_number(match["weekday"])
     which = (match["which"] or match["week"] or match["week_before"] or "").lower()
     if match["back"]:
         which = "last"
@@ -183,7 +233,7 @@ def weekday(match: re.Match[str], clock: Clock) -> Period | None:
     if which == "next" or match["skip"]:
         day = monday + (7 + weekday) * DAY
     else:
-        day = clock.as_of + ((weekday - clock.as_of.weekday() - 1) % 7 + 1) * DAY
+        day = next_weekday(clock.as_of, weekday, 1)
     weeks = 1 if match["skip"] or match["later"] else 0
     return point(clock.ahead(day + 7 * weeks * DAY))
 

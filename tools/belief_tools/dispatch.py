@@ -11,9 +11,8 @@ from belief_tools.answer import Answer, without_model
 from belief_tools.consult import Mode, consult
 from belief_tools.forecast_tool import ForecastTool
 from belief_tools.llm import Endpoint
-from belief_tools.past_price import past_price
-from belief_tools.questions import Question
-from belief_tools.turns import Turn, carried_in_words, read
+from belief_tools.looked_up import look_up, topic_of
+from belief_tools.turns import Turn, leaning_on, read
 
 NO_PRICE = "not a price question"
 """Stop reason of an answer to what is no question about a price."""
@@ -54,14 +53,15 @@ def answer(
         LanguageModelError: the model failed, and it was not to consult the belief.
     """
     question = read(text, tool, earlier, names)
-    if question.kind == "other":
+    topic = topic_of(question)
+    if topic is None and question.kind == "other":
         return without_model(question.text, _NOT_A_PRICE, NO_PRICE)
     if question.problem:
         raise UsageError(question.problem)
     if question.symbol is None and question.other_symbols:
         raise UnknownSymbol(_unknown(question.other_symbols, names or tool.symbols))
-    if question.kind == "past_price":
-        return _past(question, tool)
+    if topic is not None:
+        return look_up(topic, leaning_on(question, earlier), tool)
     return consult(question, tool, connect, mode=mode, earlier=earlier, show=show)
 
 
@@ -69,15 +69,4 @@ def _unknown(asked: Sequence[str], known: Mapping[str, Sequence[str]]) -> str:
     return (
         f"the question is about {', '.join(asked)}; these are prices of {', '.join(known)}; "
         f"belief refit SYMBOL fetches others"
-    )
-
-
-def _past(question: Question, tool: ForecastTool) -> Answer:
-    carried = carried_in_words(question, tool.prices.symbol)
-    return without_model(
-        question.text,
-        past_price(question, tool),
-        "past price",
-        symbol=tool.prices.symbol,
-        notes=(*((carried,) if carried else ()), *question.notes),
     )

@@ -197,18 +197,33 @@ class ForecastTool:
         Raises:
             UsageError: an argument is missing, unknown or out of range; the text says what to do.
         """
-        expected = PARAMETERS["properties"]
-        unknown = [name for name in arguments if name not in expected]
-        if unknown:
-            raise UsageError(
-                f"unknown argument {shown(unknown[0])}; {NAME} takes {', '.join(expected)}"
-            )
-        self._check_symbol(arguments.get("symbol"))
+        self.check_call(NAME, PARAMETERS, arguments)
         day = arguments.get("target_date")
         if not isinstance(day, str) or len(day) > LONGEST_DAY:
             raise UsageError(f"target_date is {shown(day)}; give a day as YYYY-MM-DD")
         target = target_session(parse_day(day), self.prices.as_of)
         return Arguments(target, _levels(arguments.get("price_levels")))
+
+    def check_call(
+        self, name: str, parameters: Mapping[str, Any], arguments: Mapping[str, Any]
+    ) -> None:
+        """Check what the calls of all tools have in common: names of arguments, and the symbol.
+
+        Args:
+            name: of the tool that was called.
+            parameters: its schema.
+            arguments: of the call, whoever wrote them.
+
+        Raises:
+            UsageError: an argument is unknown, or the symbol is another one.
+        """
+        expected = parameters["properties"]
+        unknown = [argument for argument in arguments if argument not in expected]
+        if unknown:
+            raise UsageError(
+                f"unknown argument {shown(unknown[0])}; {name} takes {', '.join(expected)}"
+            )
+        self._check_symbol(arguments.get("symbol"))
 
     def forecast(self, target: np.datetime64) -> Forecast:
         """The whole predictive distribution behind a result, a person's view taken in."""
@@ -231,9 +246,9 @@ class ForecastTool:
             last_close=_close(forecast.last_close),
             target=str(forecast.target),
             horizon=forecast.horizon,
-            median=_price(forecast.median),
-            interval_50=[_price(end) for end in forecast.interval(0.5)],
-            interval_90=[_price(end) for end in forecast.interval(0.9)],
+            median=rounded(forecast.median),
+            interval_50=[rounded(end) for end in forecast.interval(0.5)],
+            interval_90=[rounded(end) for end in forecast.interval(0.9)],
             prob_up=round(forecast.prob_up, 4),
             prob_above=[
                 {"level": level, "probability": round(forecast.prob_above(level), 4)}
@@ -365,9 +380,9 @@ def summary(name: str, forecast: Forecast) -> str:
         forecast: what to say.
     """
     # rounded once as in the result's fields, or a figure on the edge would differ from its field
-    low, high = (_price(bound) for bound in forecast.interval(0.9))
+    low, high = (rounded(bound) for bound in forecast.interval(0.9))
     return (
-        f"On {forecast.target} {name} is expected at {money(_price(forecast.median))}; "
+        f"On {forecast.target} {name} is expected at {money(rounded(forecast.median))}; "
         f"90 % chance between {money(low)} and {money(high)}; "
         f"last close {cents(forecast.last_close)}"
     )
@@ -410,8 +425,12 @@ def _close(value: float) -> float:
     return round(value, 4) if value >= 1.0 else float(f"{value:.6g}")
 
 
-def _price(value: float) -> float:
-    """Round to the cent, or to four figures below a dollar."""
+def rounded(value: float) -> float:
+    """Round to the cent, or to four figures below a dollar.
+
+    Args:
+        value: a price.
+    """
     return round(value, 2) if value >= 1.0 else float(f"{value:.4g}")
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from belief.errors import BeliefError, UsageError
 from belief.ledger import Recorded, forecast_of
 from belief_tools.forecast_tool import cents
+from belief_tools.recording import FAILED
 from belief_tools.terminal import one_line
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def print_entries(recorded: Sequence[Recorded], symbol: str | None) -> None:
 def _said(recorded: Recorded) -> str:
     entry = recorded.entry
     if entry.kind == "answer":
-        return one_line(str(entry.body["question"]), longest=LONGEST_QUESTION)
+        question = one_line(str(entry.body["question"]), longest=LONGEST_QUESTION)
+        return f"{question} [error]" if failed(entry.body) else question
     came = "" if recorded.score is None else f"; came {cents(recorded.score['close'])}"
     if entry.kind == "view":
         own = entry.body["prediction"]
@@ -54,6 +56,11 @@ def _said(recorded: Recorded) -> str:
     low, high = forecast.interval(0.9)
     words = f"{cents(forecast.median)} ({cents(low)} to {cents(high)})"
     return f"{entry.model}: {words}{came}{'' if entry.live else ' [hindsight]'}"
+
+
+def failed(body: Mapping[str, Any]) -> bool:
+    """Whether the body of an answer is that of a question which ended in an error."""
+    return bool(body.get("stop_reason") == FAILED)
 
 
 def show(recorded: Recorded, forecasts: Sequence[Recorded]) -> None:
@@ -83,6 +90,8 @@ def show(recorded: Recorded, forecasts: Sequence[Recorded]) -> None:
 
 
 def _print_answer(body: Any) -> None:
+    if "conversation" in body:
+        print(f"conversation {one_line(str(body['conversation']))}, turn {body['turn']}")
     print(f"question     {one_line(str(body['question']))}")
     for call in body["tool_calls"]:
         outcome = call.get("error") or call["result"]["summary"]
@@ -93,7 +102,7 @@ def _print_answer(body: Any) -> None:
         )
         print(f"tool call    {call['name']}({one_line(arguments)}), by {call['by']}")
         print(f"result       {one_line(str(outcome))}")
-    print(f"answer       {one_line(str(body['text']))}")
+    print(f"{'error ' if failed(body) else 'answer'}       {one_line(str(body['text']))}")
     rejected = body["checks"]["rejected"]
     if rejected:
         print(f"rejected     {one_line(str(rejected))}")
@@ -237,6 +246,7 @@ def _schema() -> "pyarrow.Schema":
             ("last_close", number),
             *((name, number) for name in SHOWN_QUANTILES),
             ("prob_up", number), ("question", text), ("text", text), ("own_price", number),
+            ("stop_reason", text), ("conversation", text), ("turn", pyarrow.int32()),
             ("close", number), ("log_return", number), ("log_score", number), ("crps", number),
             ("pit", number), ("absolute_error", number), ("interval_score", number),
             ("brier", number),
@@ -268,6 +278,7 @@ def _flat(recorded: Recorded) -> dict[str, Any]:
         own = entry.body["prediction"] or {}
         row |= {"question": entry.body.get("question"), "text": _words(entry.body)}
         row |= {"own_price": own.get("price"), "prob_up": own.get("prob_up")}
+        row |= {name: entry.body.get(name) for name in ("stop_reason", "conversation", "turn")}
     return {**row, **(recorded.score or {})}
 
 

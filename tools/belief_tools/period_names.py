@@ -9,7 +9,7 @@ import re
 from datetime import date
 
 from belief.errors import UsageError
-from belief_tools.day_names import WEEKDAYS, month_number, year_of, year_said
+from belief_tools.day_names import WEEKDAYS, month_number, weekday_number, year_of, year_said
 from belief_tools.holidays import nth_weekday
 from belief_tools.marked_text import LEVEL_BEFORE, NEAR
 from belief_tools.periods import (
@@ -27,6 +27,9 @@ from belief_tools.periods import (
 
 ORDINALS = {"first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5, "last": -1}
 SEASONS = {"spring": 2, "summer": 5, "autumn": 8, "fall": 8, "winter": 11}  # 0 is January
+
+# "The gains of this year" say nothing of when.
+_TURN_BEFORE = re.compile(r"\b(?:highs?|lows?|gains?|loss(?:es)?|rally) (?:of|in|from) $", re.I)
 
 
 def _part_of(match: re.Match[str], period: Period) -> Period:
@@ -53,15 +56,16 @@ def _nth(which: str, of: str, period: Period) -> date:
     elif of.endswith(("day", "session")) and of[:3] not in WEEKDAYS:
         day = earlier(period.last + DAY, 1) if nth < 0 else later(period.first - DAY, nth)
     else:
-        day = nth_weekday(*period, WEEKDAYS.index(of[:3]), nth) if nth else None
+        day = nth_weekday(*period, weekday_number(of), nth) if nth else None
     return existing([day if day and day <= period.last else None])[0]
 
 
 def month(match: re.Match[str], clock: Clock) -> Period | None:
     """Read a month; "may" and "march" without a year or a preposition are verbs."""
     word, which, lead = match["month"], match["which"] or "", match["lead"] or ""
-    front = re.search(r"\b(?:before|after)\s+$", match.string[: match.start()], re.IGNORECASE)
-    dated = which or lead or front or any(match[name] for name in ("year", "part", "shift"))
+    dated = (
+        which or lead or _is_moved(match) or any(match[name] for name in ("year", "part", "shift"))
+    )
     if word.lower() in ("may", "march", "mar") and not dated:
         starts = not re.search(r"[\w#,][\"'(]*\s+$", match.string[: match.start()])
         if starts or not word.istitle():
@@ -69,6 +73,12 @@ def month(match: re.Match[str], clock: Clock) -> Period | None:
     if clock.future and (which.lower() == "last" or lead.lower() == "since"):
         return None
     return _month_span(match, clock, month_number(match), 1)
+
+
+def _is_moved(match: re.Match[str]) -> bool:
+    """Say whether "before" or "after" stands in front, which shows that a period is meant."""
+    before = match.string[max(0, match.start() - NEAR) : match.start()]
+    return bool(re.search(r"\b(?:before|after)\s+(?:the\s+)?$", before, re.IGNORECASE))
 
 
 def numbered_month(match: re.Match[str], clock: Clock) -> Period:
@@ -88,7 +98,7 @@ def quarter(match: re.Match[str], clock: Clock) -> Period:
 
 def season(match: re.Match[str], clock: Clock) -> Period | None:
     """Read "by the summer"; "fall" and "spring" are verbs where no word in front says otherwise."""
-    if not any(match[name] for name in ("lead", "part", "which", "year")):
+    if not (_is_moved(match) or any(match[n] for n in ("lead", "part", "which", "year"))):
         return None
     return _month_span(match, clock, SEASONS[match["season"].lower()], 3)
 
@@ -114,7 +124,15 @@ def calendar_unit(match: re.Match[str], clock: Clock) -> Period | None:
         return _unit_after(match, unit, clock, 2)
     if not ended and which in ("", "the"):
         return None
-    shift = 1 if re.search("next|coming", which) else -1 if re.search("last|prev", which) else 0
+    if _TURN_BEFORE.search(match.string[max(0, match.start() - NEAR) : match.start()]):
+        return None
+    shift = (
+        1
+        if re.search("next|coming|following", which)
+        else -1
+        if re.search("last|prev", which)
+        else 0
+    )
     if shift < 0:
         return None if clock.future else _unit_after(match, unit, clock, shift)
     begun = (said.get("part") or "").lower() in ("start", "beginning") and not clock.future
@@ -122,6 +140,13 @@ def calendar_unit(match: re.Match[str], clock: Clock) -> Period | None:
         period = _unit_after(match, unit, clock, shift)
         return Period(period.first, min(clock.as_of, period.last))
     return clock.nearest(_unit_after(match, unit, clock, n) for n in (shift, shift + 1))
+
+
+def that_unit(match: re.Match[str], clock: Clock) -> Period | None:
+    """Read "the end of that month", which goes on from another date."""
+    if clock.there is None:
+        return None
+    return _unit_after(match, match["unit"].lower(), clock, 0)
 
 
 def _unit_after(match: re.Match[str], unit: str, clock: Clock, shift: int) -> Period:

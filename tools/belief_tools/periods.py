@@ -14,7 +14,11 @@ from belief.events import NO_EVENTS, Events
 from belief.sessions import last_session_on_or_before, session_after, sessions_between
 
 DAY = timedelta(days=1)
-MONTHS_IN = {"month": 1, "quarter": 3, "year": 12}
+MONTHS_IN = {"month": 1, "quarter": 3, "year": 12, "decade": 120}
+
+
+class NoDayNamed(UsageError):
+    """Words that ask for a day without naming one; they do not matter where another is named."""
 
 
 class Period(NamedTuple):
@@ -31,6 +35,14 @@ class Clock(NamedTuple):
     past: bool
     future: bool
     events: Events = NO_EVENTS  # of the company asked about
+    there: date | None = None  # the target of the question before, in a conversation
+
+    def onward(self, day: date | None) -> Clock:
+        """Return the clock of "a week after that", said after `day` was named, or `there`."""
+        anchor = day or self.there
+        if anchor is None:
+            return self
+        return Clock(as_of=anchor, past=False, future=False, events=self.events, there=anchor)
 
     def session(self, day: date) -> date:
         """Return the last session on or before `day`."""

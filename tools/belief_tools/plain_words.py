@@ -51,6 +51,7 @@ _SHORT = {
     "2day": "today",
     "wil": "will",
     "wat": "what",
+    "rn": "right now",
     "til": "till",
     "thru": "through",
     "b4": "before",
@@ -61,6 +62,9 @@ _SHORT = {
 _LETTERS = {"d": "days", "w": "weeks", "m": "months", "y": "years", "h": "hours"}
 _REWRITES: tuple[tuple[str, str], ...] = (
     (r"\b(next|this|last) weak\b", r"\1 week"),
+    (r"\b(where|what|how)'d(?= (?:[\w']+ ){1,3}be\b)", r"\1 would"),
+    (r"\b(where|what|how)'d\b", r"\1 did"),
+    (rf"\bbefore the ({_SPAN}) (?:is (?:out|over|up)|ends)\b", r"by the end of the \1"),
     (r"\bnext weekend\b", "end of next week"),
     (r"\b(?:this|the) weekend\b", "end of this week"),
     (r"\bfirst of (?=[a-z]{3,9}\b)(?!the|this|next|all)", "1st of "),

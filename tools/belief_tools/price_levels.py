@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from belief_tools.marked_text import LEVEL_BEFORE, NEAR, NUMBER, blank, whole_words
+from belief_tools.marked_text import LEVEL_BEFORE, NEAR, NUMBER, blank, blank_all, whole_words
 
 MOST = 8
 
@@ -31,19 +31,29 @@ class _Move(NamedTuple):
 
 _PRICE = re.compile(
     rf"(?<![\w.,])(?P<number>{NUMBER})(?:\s?(?P<thousand>k|thousand|grand))?(?!\w)"
-    r"(?!\s*(?:%|:\d|/\d|x\b|percent|per cent|pct|points?\b|basis|bps|times\b|million|billion"
-    r"|trillion"
-    r"|bn\b|[ap]\.?m\b|o'clock|shares\b|stocks\b|companies|analysts|hours?\b|minutes?\b|trading"
+    r"(?!\s*(?:%|:\d|/\d\d?(?!\d)|x\b|percent|per cent|pct|points?\b|basis|bps|times\b"
+    r"|million|billion|trillion|bn\b|[ap]\.?m\b|o'clock|shares\b|stocks\b|companies|analysts|hours?\b|minutes?\b|trading"
     r"|business)|[\s-]+(?:day|session|week|month|quarter|year|for-)s?\b)",
     re.IGNORECASE,
 )
 _LEVEL_AFTER = re.compile(
-    r"\s?\$|\s?(?:dollars?|bucks|usd|mark|level|or\s+(?:more|less|higher|lower|above|below))\b",
+    r"\s?\$|\+(?!\s?\d)|\s?(?:dollars?|bucks|usd|mark|level|or\s+(?:more|less|higher|lower|above|below))\b",
     re.IGNORECASE,
 )
-# "nvda 1000 eoy?": right after the name, which is blanked out
-_AFTER_NAME = re.compile(r"^\W*#+\s$")
+# "nvda 1000 eoy?" and "900 by Monday?": first of all, or right after the name, which is blanked out
+_FIRST = re.compile(r"^\W*(?:#+\s)?$")
+_SEES_BEFORE = re.compile(
+    r"\b(?:(?:make|sees?|prints?|tags?|tests?|retests?)\s|sub[\s-])$", re.IGNORECASE
+)
 _LIST_JOINT = re.compile(r"\s*(?:,|/|-|,?\s*(?:or|and|to)\s)\s*\$?\s*", re.IGNORECASE)
+
+# What was paid is no level that is asked about.
+_PAID = re.compile(
+    r"\b(?:cost\s+basis|(?:average|avg)\s+(?:cost|price)|entry(?:\s+price)?|(?:bought|got|paid|sold)"
+    r"(?:\s+\w+){0,3}?)\s+(?:(?:is|of|was|at|for)\s+)?\$?$",
+    re.IGNORECASE,
+)
+_DIGITS = whole_words(r"(?P<digits>[3-6])[ -](?:digits?|figures?)")  # "hit four figures"
 
 _UP = (
     r"up|rises?|rising|risen|gain(?:s|ing|ed)?|climb(?:s|ing)?|jump(?:s|ing)?|grow(?:s|ing)?|adds?"
@@ -73,12 +83,36 @@ _AFTER_SIZE = re.compile(
     rf"(?:(?P<up>{_UP})|(?P<down>{_DOWN})|(?P<either>{_EITHER}))(?!\w)",
     re.IGNORECASE,
 )
+_SIGNED = re.compile(
+    rf"(?<![\w.,%$+-])(?:(?P<up>\+)|(?P<down>-)|(?P<either>\+/-))(?:{_SIZE})(?!\w)", re.IGNORECASE
+)
 _MULTIPLES = (
     (2.0, whole_words(r"doubl(?:e|es|ing)|twice (?:as (?:high|much)|its|the)|(?:go |do )?2x")),
     (3.0, whole_words(r"tripl(?:e|es|ing)|3x")),
     (4.0, whole_words(r"quadruples?|4x")),
     (0.5, whole_words(r"halve[sd]?|half (?:of )?(?:its|the|today's|that) (?:value|price)|in half")),
 )
+_NOW = r"(?:right\s+)?(?:now|today|currently|at\s+the\s+moment|at\s+present)"
+_CLOSE_KNOWN = (
+    r"(?:(?:where|what)\s+)?(?:it|the\s+(?:stock|price|share)|#+)(?:'s|\s+(?:is|was|closed|ended|stands"
+    rf"|trades|trading|finished|sits|costs?))*(?:\s+at)?\s+{_NOW}"
+    r"|(?:its|the|today's|#+(?:'s)?)\s+(?:current|present|latest|last|most\s+recent|closing|price|close"
+    r"|level|value)(?:\s+(?:closing|share|stock|price|close|level|value))*(?!\s+(?:on|of|in)\b)"
+    r"(?:\s+today)?"
+    rf"|current\s+(?:prices?|levels?)|today(?:'s\s+(?:closing\s+)?(?:price|close|level|value))?|here"
+    r"|(?:right\s+)?now"
+)
+AS_IT_IS = whole_words(
+    rf"(?P<side>than|above|below|over|under|exceeds?|beats?|tops?)\s+(?:{_CLOSE_KNOWN})"
+)
+"""The last close as what a price is compared with: "than today" is no date, but a level."""
+_AFTER_MOVE = re.compile(
+    rf"\s+(?:(?:than|above|below|over|under|from|of|on)\s+)?(?:{_CLOSE_KNOWN})(?!\w)", re.IGNORECASE
+)
+_COMPARES = whole_words(
+    r"higher|lower|more|less|greater|better|worse|bigger|smaller|cheaper|up|down"
+)
+
 _NO_MULTIPLE = re.compile(r"\b(?:double|triple)[- ](?:digits?|top|bottom|check)", re.IGNORECASE)
 
 
@@ -109,19 +143,36 @@ def read_levels(text: str, *, last_close: float | None = None, bare: bool = Fals
             found.append((move.span[0], level))
     for move in _moves(text):
         text = blank(text, *move.span)
+        if said_again := _AFTER_MOVE.match(text, move.span[1]):
+            text = blank(text, *said_again.span())
+    if last_close is not None:
+        found += [(match.start(), last_close) for match in _compared(text)]
+    text = blank_all(AS_IT_IS, text)
     found += _named_prices(text, bare=bare)
     prices = [price for _, price in sorted(found, key=lambda pair: pair[0])]
     return Levels(tuple(dict.fromkeys(p for p in prices if 0 < p < math.inf))[:MOST], tuple(notes))
 
 
+def _compared(text: str) -> Iterator[re.Match[str]]:
+    """Find where a price is compared with the last close: "higher in June than it is today"."""
+    for match in AS_IT_IS.finditer(text):
+        if match["side"].lower() != "than" or _COMPARES.search(text[: match.start()]):
+            yield match
+
+
 def _named_prices(text: str, *, bare: bool) -> Iterator[tuple[int, float]]:
+    for match in _DIGITS.finditer(text):
+        yield match.start(), 10.0 ** (int(match["digits"]) - 1)
+    text = blank_all(_DIGITS, text)
     end: int | None = None
     for match in _PRICE.finditer(text):
         listed = end is not None and _LIST_JOINT.fullmatch(text[end : match.start()])
         after = _LEVEL_AFTER.match(text, match.end())
         before = text[max(0, match.start() - NEAR) : match.start()]
-        named = len(match["number"]) > 2 and _AFTER_NAME.search(before)
+        named = len(match["number"]) > 2 and (_FIRST.search(before) or _SEES_BEFORE.search(before))
         if not (bare or listed or after or named or LEVEL_BEFORE.search(before)):
+            continue
+        if _PAID.search(before):
             continue
         end = match.end()
         value = float(match["number"].replace(",", "")) * (1000 if match["thousand"] else 1)
@@ -130,7 +181,7 @@ def _named_prices(text: str, *, bare: bool) -> Iterator[tuple[int, float]]:
 
 def _moves(text: str) -> Iterator[_Move]:
     """Find the moves: "10 % higher", "falls by $50", "within 5 %", "double"."""
-    for pattern in (_AFTER_SIZE, _BEFORE_SIZE):
+    for pattern in (_AFTER_SIZE, _BEFORE_SIZE, _SIGNED):
         for match in pattern.finditer(text):
             if not _is_a_move(match):
                 continue
@@ -146,6 +197,8 @@ def _is_a_move(match: re.Match[str]) -> bool:
     """Say whether "$50" is a step, as in "falls by $50" and "$50 higher", and not a level."""
     word = (match["up"] or match["down"] or match["either"]).lower()
     follows = "filler" not in match.groupdict()
+    if match.re is _SIGNED:
+        return True
     if match["size"]:
         return follows or word not in _SIDES
     if follows:

@@ -32,21 +32,26 @@ class Asked(NamedTuple):
 FUTURE = re.compile(
     r"\b(?:will|won't|would(?! you)|could(?! you)|can(?! you)|might|may|should|shall|going to|gonna"
     r"|predict\w*|forecast\w*|expect\w*|project(?:ed|ions?)|estimates?|outlook|targets?|chances?"
-    r"|probab\w+|odds|likel\w+|how (?:high|low|far)|head(?:ed|ing))\b|'ll\b",
+    r"|probab\w+|odds|likel\w+|how (?:high|low|far)(?! (?:is|was|were|did))|head(?:ed|ing)|tomorrow"
+    r"|next (?:week|month|quarter|year|(?:mon|tues|wednes|thurs|fri)day)|to the moon|mooning|upside"
+    r"|downside|going (?:up|down|higher|lower)"
+    r"|future|soon|someday|eventually)\b|'ll\b",
     re.IGNORECASE,
 )
 PAST = whole_words(
     r"was|were|did|had|has|closed|traded|ended|finished|opened|rose|fell|dropped|gained|ago"
     r"|yesterday|last (?:session|week|month|quarter|year|\w+day)(?! (?:of|in) )|previous"
     r"|historical|history"
+    r"|used? to (?:be|cost|trade|close|stand|go)|back (?:then|when|in(?! the \d))"
 )
+_AT = r"what(?:'?s| is) #+ (?:at|doing|(?:right )?now|currently)"
 _PRESENT = whole_words(
-    r"where(?:'s| is| does) #+ trad(?:e|ing)|what(?:'s| is) #+ (?:at|doing)|prices?|priced|quote"
+    rf"where(?:'s| is| does) #+ trad(?:e|ing)|{_AT}|how high (?:is|was)|prices?|priced|quote"
     r"|trad(?:es?|ing) (?:at|for)|worth"
     r"|how much|close|closing"
 )
 PRICE_WORDS = whole_words(
-    r"what(?:'s| is) #+ (?:at|doing)|prices?|priced|stocks?|shares?|trade[sd]?|trading(?! (?:day"
+    rf"{_AT}|prices?|priced|stocks?|shares?|trade[sd]?|trading(?! (?:day"
     r"|session|week))|quoted?"
     r"|clos(?:e[sd]?|ing)|worth(?! (?:buying|it|watching|holding|reading|investing))"
 )
@@ -62,8 +67,8 @@ MOVES = whole_words(
     r"above|below|go(?:ing)? (?:up|down|higher|lower)|up or down|rise|rall(?:y|ies)|fall|drop|gain"
     r"|climb|(?:in|de)crease|decline|double|triple|halve|crash|surge|soar|tank|plunge|jump|higher"
     r"|lower|recover|rebound|volatil\w+|bull\w*|bear(?:ish)?|costs?|(?:all-time|record|new|year's"
-    r"|month's|week's|week) (?:high|low)|(?:rally|ris|fall|dropp|climb|surg|soar|tank|plung|crash"
-    r"|gain|recover|declin|grow)ing|moon"
+    r"|month's|week's|week) (?:high|low)|how (?:high|low|far)|upside|downside"
+    r"|(?:rally|ris|fall|dropp|climb|surg|soar|tank|plung|crash|gain|recover|declin|grow)ing|moon"
     r"|where(?:'s| (?:will|would|could|might|is|does))|what (?:will|would|could|might)[ #]* be"
     r"|how (?:will|would"
     r"|might|could|did)[\s#'\w]* (?:perform|do|fare)"
@@ -73,6 +78,8 @@ _TOPICS = whole_words(
     r"|sales|guidance|market (?:cap\w*|share|value)|valuation|p/?e|ratio|headcount|employees"
     r"|layoffs?|ceo|cfo|lawsuit|splits?|buybacks?|debt|cash flow|weather|temperature"
     r"|interest rates?|inflation|gdp|rain|snow|how many|who|(?:m|b|tr)illions?"
+    r"|how much (?:money |cash )?(?:did|do|does|will|would|has)[\s#]+(?:ma[dk]e|earn|spen[dt]|pay"
+    r"|paid|owe)|(?:lead|place) in|competit\w+|compete|rivals?|dominan\w+|monopol\w+|\d+ ?[+*] ?\d+"
     r"|what does[\s#]+(?:make|sell)|(?:calls?|puts?) or (?:calls?|puts?)|added to|joins?|delisted"
     r"|poem|joke|song|story|essay"
 )
@@ -103,7 +110,8 @@ ADVICE = whole_words(
 REASONS = whole_words(r"why (?:is|are|does|do|did|was|has)")
 DEFINITION = whole_words(
     r"what does .*\b(?:mean|make|sell|do|stand for)|how do(?:es)? (?:you|an?|the|this|it)|defin\w+"
-    r"|meaning of|explain (?:what|how|why|the)"
+    r"|meaning of|who (?:sets|decides|makes)|how (?:is|are) .*\b(?:set|made|decided|determined)"
+    r"|explain (?:what|how|why|the)"
 )
 _STOCK = whole_words(
     r"stocks?|shares?|clos(?:e|ing)"
@@ -114,6 +122,17 @@ _BARE_PRICE = re.compile(
     r"^\W*(?:(?:what(?:'s| is| will be)?|and|so|ok|predict|expected|closing|likely|the) )*"
     r"prices? (?:on|at|by|in|for|from|tomorrow|today|next|now|target|drop|rise|fall)\b",
     re.IGNORECASE,
+)
+# A text made of these words and of dates and levels asks for a price: "and by the end of 2025?".
+_ASKS_FOR_A_PRICE = whole_words(
+    r"and|or|but|so|then|ok|okay|well|also|now|right now|currently|what'?s?|what about|how about"
+    r"|how|much|make|sees?|likely|where(?:'s)?|will|would|could|can|might|may|is|was|are|were|be|been|has|have|had"
+    r"|did|does|do|it'?s?|its|that|the|an?|in|on|at|by|of|for|from|to|until|till|after|before|around"
+    r"|about|above|below|over|under|between|more|less|than|least|most|again|same|please|pls|plz"
+    r"|thanks|maybe|say|give me|show me|tell me|i|if|you (?:think|see|expect|reckon|predict|say)"
+    r"|yes or no|level|value|worth|costs?|prices?|high|low|higher|lower|up|down|end|going|gonna|get"
+    r"|reach\w*|hits?|(?:being )?exceed\w*|stands?|trad(?:e|es|ing)|clos(?:e|es|ed|ing)|realistic"
+    r"|possible|there"
 )
 
 
@@ -151,12 +170,26 @@ def _about_a_price(asked: Asked) -> bool:
         money = asked.levels.prices and (asked.levels.notes or AMOUNT_OF_MONEY.search(text))
         it_moves = whole_words("it").search(text) and (MOVES.search(text) or asked.levels.prices)
         priced = _STOCK.search(text) or _BARE_PRICE.search(text)
-        return bool(priced or ((money or it_moves) and not _off_topic(asked)))
+        meant = money or it_moves or _says_nothing_else(asked)
+        return bool(priced or (meant and not _off_topic(asked)))
     if PRICE_WORDS.search(text):
         return True
     if _off_topic(asked):
         return False
     return bool(concrete or MOVES.search(text) or _FORECAST.search(text))
+
+
+def _says_nothing_else(asked: Asked) -> bool:
+    """Say whether a text without a company has a date or a level, and no word of anything else."""
+    text = asked.text
+    left = re.sub(r"\d+ ?%", "", asked.dates.rest)
+    if asked.levels.prices:
+        left = re.sub(r"\d+k?\b", "", left)
+    for said in (_ASKS_FOR_A_PRICE, FUTURE, PAST, MOVES, _FORECAST):
+        left = blank_all(said, left)
+    named = asked.dates.target or asked.levels.prices or _FORECAST.search(text)
+    said_it = whole_words("it|its|it's|prices?").search(text) and _PRESENT.search(text)
+    return bool(named or said_it) and not re.search(r"\d|[^\W\d_]{2}", left)
 
 
 def _off_topic(asked: Asked) -> bool:

@@ -119,6 +119,7 @@ def read_question(
         past=bool(PAST.search(named)) and not FUTURE.search(named),
         future=bool(FUTURE.search(named)),
         events=events,
+        there=None if earlier is None or earlier.target is None else as_date(earlier.target),
     )
 
     def read(unread: str) -> Question:

@@ -5,15 +5,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from belief.errors import UsageError
 from belief.events import Events
 from belief.sessions import last_session_on_or_before, session_after
+from belief_tools.periods import NoDayNamed
 
 _LOOK_AHEAD = 260  # sessions: four announcements
 _MOST_OF_A_WINDOW = 0.5
 
 
-class NoResultsDay(UsageError):
+class NoResultsDay(NoDayNamed):
     """Nobody knows when the results come that a question is about."""
 
 

@@ -121,6 +121,27 @@ def _leaned_on(turns: Sequence[Turn], symbol: str | None = None) -> Question | N
     return replace(turn.question, target=turn.target if target is None else target)
 
 
+def leaning_on(question: Question, turns: Sequence[Turn]) -> Question:
+    """A question with the target and the levels of the last price to come, where it has none.
+
+    Args:
+        question: as read; perhaps not about a price at all ("how often were you right?").
+        turns: of the conversation so far, oldest first.
+    """
+    before = _leaned_on(turns, question.symbol)
+    ahead = before is not None and before.kind == "future_price"
+    if before is None or not ahead or before.target is None or question.target is not None:
+        return question
+    carried = (*question.carried, *(("date",) if "date" not in question.carried else ()))
+    return replace(
+        question,
+        target=before.target,
+        phrase=before.phrase,
+        levels=question.levels or before.levels,
+        carried=carried,
+    )
+
+
 def as_messages(turns: Sequence[Turn]) -> list[Message]:
     """Write the last turns about prices as messages: what was asked, and the answer shown.
 

@@ -5,11 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from belief_tools.figures import Figure, Page
-from belief_tools.known import Known, is_any, moves, way_to_level
+from belief_tools.known import Known, is_any, is_change, moves, way_to_level
+from belief_tools.page import Figure, Page
 from belief_tools.roles import (
     INTERVAL,
-    is_difference,
     scopes_of_percentage,
     way_near,
     way_of,
@@ -22,12 +21,15 @@ COMPARES = re.compile(
     r"|that high|that much)\b|[<>\u2264\u2265]",
     re.I,
 )
-BOUND = re.compile(
-    r"\b(?:(?P<under>under|below|(?:less|fewer|lower) than|at most|no more than)|over|above"
-    r"|(?:more|greater|better) than|at least|upwards? of|exceeding)\s+(?:a |an )?$",
+GAP = re.compile(r"\b(?:upside|downside|distance|gap)\b", re.I)
+# in "more likely to rise than to fall (52 %)" the first is meant
+_LIKELIER = re.compile(r"(?<=likely to )(\w+) than\b.*", re.I | re.S)
+_SPEAKS_OF_MOVE = re.compile(
+    r"\b(?:ris|rose|increas|climb|gain|fall|fell|drop|declin|mov|chang|go\b|went|need|requir|jump|slip"
+    r"|los[es]|away|up\b|down\b|upside|downside|would|higher|lower|short|off\b)\w*",
     re.I,
 )
-GAP = re.compile(r"\b(?:upside|downside|distance|gap)\b", re.I)
+_BEYOND_BASE = r"\s*(?:above|below|over|under|beyond)\s+(?:[$\d]|(?:the|its|that|it|this|today)\b)"
 _LAST = re.compile(r"\b(?:last clos\w+|current|present|today's|now|where it is)\b", re.I)
 _BETWEEN = re.compile(r"\bbetween\b|[<\u2264].*[<\u2264]", re.I)
 
@@ -53,8 +55,8 @@ class Scope:
 
     @property
     def text(self) -> str:
-        """The words of the stretch."""
-        return self.page.prose[self.start : self.end]
+        """The words of the stretch, without the bounds of percentages."""
+        return self.page.unbounded[self.start : self.end]
 
     @property
     def before(self) -> bool:
@@ -69,7 +71,11 @@ class Scope:
     @cached_property
     def ranges(self) -> list[Figure]:
         """The ranges in it whose chance the result tells."""
-        return [f for f in self._figures("range") if self.known.chances_between(*f.ends())]
+        return [f for f in self._figures("range") if self._is_event(f)]
+
+    def _is_event(self, figure: Figure) -> bool:
+        move = figure.spans(*sorted((self.known.last, self.known.median)))
+        return not move and bool(self.known.chances_between(*figure.ends()))
 
     @property
     def nearest(self) -> Figure:
@@ -79,16 +85,13 @@ class Scope:
     @cached_property
     def way(self) -> int:
         """The way of the words that stand with the level, or else nearest to the percentage."""
-        end = self.end
-        if self.before and (bound := BOUND.search(self.page.prose, self.start, self.figure.start)):
-            end = bound.start()
         if not self.levels:
-            return way_of(self.page.prose[self.start : end], last=self.before)
-        level = self.nearest
-        if self.page.prose[level.end : level.end + 1] == "+":
+            return way_of(_LIKELIER.sub(r"\1", self.text), last=self.before)
+        level, text = self.nearest, self.page.unbounded
+        if text[level.end : level.end + 1] == "+":
             return 1
-        way = way_to_level(self.page.prose[self.start : level.start], level, self.known)
-        return way or way_of(self.page.prose[level.end : end])
+        way = way_to_level(text[self.start : level.start], level, self.known)
+        return way or way_of(text[level.end : self.end])
 
     def _figures(self, kind: str) -> Iterator[Figure]:
         for figure in self.page.figures:
@@ -98,8 +101,8 @@ class Scope:
 
 def is_level(page: Page, figure: Figure, known: Known) -> bool:
     """Say whether a price is a level of the price, and no difference or count."""
-    priced = bool(figure.unit) or is_any(figure, known.roles["level"])
-    return priced and not is_difference(page, figure)
+    named = is_any(figure, known.roles["level"])
+    return (bool(figure.unit) or named) and not is_change(page, figure, known)
 
 
 def event_of(scope: Scope, *, chance: bool) -> Subject | None:
@@ -112,14 +115,22 @@ def event_of(scope: Scope, *, chance: bool) -> Subject | None:
     subject = _listed(scope) or _between(scope) or _in_range(scope)
     if subject:
         return subject
-    way = scope.way or _way_by_side(scope)
-    if not way:
+    ways = [scope.way] if scope.way else _ways_by_side(scope)
+    if not ways:
         return None
-    way = -way if _is_denied(scope) else way
-    name, allowed = _beyond(scope, way)
-    if not chance:
+    denied = _is_denied(scope)
+    spoken = [_beyond(scope, -way if denied else way) for way in ways]
+    name, allowed = spoken[0][0], [share for _, shares in spoken for share in shares]
+    if _denies_verb(scope, denied=denied):
+        allowed += [1 - share for share in allowed]
+    if not chance and _may_be_distance(scope.page, scope.figure):
         allowed = [*allowed, *distance_of(scope.page, scope.figure, scope.known)]
     return name, tuple(allowed)
+
+
+def _may_be_distance(page: Page, figure: Figure) -> bool:
+    beside = re.match(_BEYOND_BASE, page.prose[figure.end :], re.I)
+    return bool(beside or _SPEAKS_OF_MOVE.search(page.prose, *page.clause(figure)))
 
 
 def distance_of(page: Page, figure: Figure, known: Known) -> tuple[float, ...]:
@@ -164,18 +175,43 @@ def _in_range(scope: Scope) -> Subject | None:
     return name, tuple(1 - share if outside else share for share in inside)
 
 
-def _way_by_side(scope: Scope) -> int:
-    """In "$900 is possible (24 %)" a close beyond the level is meant."""
+def _ways_by_side(scope: Scope) -> list[int]:
+    """In "$900 is possible (24 %)" a close beyond the level is meant, or what was asked of it."""
     if scope.far or len(scope.levels) != 1 or is_any(scope.nearest, scope.known.roles["base"]):
-        return 0
-    return 1 if scope.nearest.value > scope.known.last else -1
+        return []
+    level, asked = scope.nearest, scope.known.ways
+    side = 1 if level.value > scope.known.last else -1
+    return [side, *(way for price, way in asked.items() if level.is_near(price) and way != side)]
+
+
+_DENIED = re.compile(r"n't\b|\b(?:not|never|out of reach|(?:falls?|stops?) short)\b", re.I)
+_THAT_NOT = re.compile(r"\W*(?:\w+\W+){0,2}?(?:that|it|of|for)\b.*(?:n't|\b(?:not|never))\b", re.I)
+
+
+_CHANCE_THAT = re.compile(
+    r"\b(?:chances?|probability|odds|likelihood|risk)\W+(?:that|of|for|it)\b", re.I
+)
+
+
+def _own_words(scope: Scope) -> str:
+    own = scope.page.prose[slice(*scopes_of_percentage(scope.page, scope.figure)[0])]
+    return own.rpartition(":")[2]
 
 
 def _is_denied(scope: Scope) -> bool:
     """Say whether the percentage's own words deny what words farther off speak of."""
-    own = scope.page.prose[slice(*scopes_of_percentage(scope.page, scope.figure)[0])]
-    own = own.rpartition(":")[2]
-    return scope.far and re.search(r"n't\b|\b(?:not|never)\b", own, re.I) is not None
+    return scope.far and _DENIED.search(_own_words(scope)) is not None
+
+
+def _denies_verb(scope: Scope, *, denied: bool) -> bool:
+    """Say whether a denial may be the verb's: "won't close above $900 (24 %)" gives either chance.
+
+    In "76 % that it won't" the denial is part of what the percentage is said of.
+    """
+    if denied:
+        return _THAT_NOT.match(_own_words(scope)) is None
+    said = _DENIED.search(scope.text)
+    return bool(scope.before and said and not _CHANCE_THAT.search(scope.text[: said.start()]))
 
 
 def _beyond(scope: Scope, way: int) -> tuple[str, list[float]]:
@@ -189,16 +225,40 @@ def _beyond(scope: Scope, way: int) -> tuple[str, list[float]]:
         level = others[0] if others else scope.nearest
         return f"a close {name} {scope.page.words(level)}", known.chances(level, way)
     if COMPARES.search(scope.text) and not _LAST.search(scope.text):
-        if levels := _levels_before(scope):
+        if levels := _levels_before(scope, way):
             chances = [chance for level in levels for chance in known.chances(level, way)]
             return f"a close {name} a level", chances
     up = float(known.result["prob_up"])
-    return ("a rise", [up]) if way > 0 else ("a fall", [1 - up])
+    elsewhere = [known.chances(level, way) for level in _levels_elsewhere(scope, way)]
+    chances = [up if way > 0 else 1 - up, *(share for shares in elsewhere for share in shares)]
+    return "a rise" if way > 0 else "a fall", chances
 
 
-def _levels_before(scope: Scope) -> list[Figure]:
-    """Return the levels spoken of so far, apart from the last close and the median."""
+def _levels_before(scope: Scope, way: int) -> list[Figure]:
+    """Return the levels spoken of so far, apart from the last close and the median.
+
+    Of a range that is its end on the way said: "53 % between $150 and $250, 30 % above".
+    """
     known, plain = scope.known, (scope.known.last, scope.known.median)
-    prices = [f for f in scope.page.figures if f.kind == "price" and f.end <= scope.figure.start]
-    prices = [f for f in prices if is_level(scope.page, f, known)]
-    return [f for f in prices if not is_any(f, plain) and known.chances(f, 1)]
+    before = [f for f in scope.page.figures if f.end <= scope.figure.start]
+    ends = [f.high if way > 0 and f.high else f for f in before if f.kind == "range"]
+    prices = [f for f in before if f.kind == "price" and is_level(scope.page, f, known)]
+    return [f for f in (*prices, *ends) if not is_any(f, plain) and known.chances(f, 1)]
+
+
+def _levels_elsewhere(scope: Scope, way: int) -> list[Figure]:
+    """Return the levels that a way without one may mean.
+
+    They are the end of a range in the sentence, as in "58 % between $750 and $900, 24 % higher",
+    and the one level on the other side, as in "the upside case (5 %) starts at $994".
+    """
+    page, figure = scope.page, scope.figure
+    ranges = [f for f in page.near(figure, "range") if f.end <= figure.start][-1:]
+    ends = [f.high if way > 0 and f.high else f for f in ranges]
+    if scope.far:
+        return ends
+    spans = scopes_of_percentage(page, figure)[:2]
+    other = [Scope(page, figure, scope.known, *span) for span in spans if span[0] != scope.start]
+    beside = [level for one in other if not one.way for level in one.levels]
+    beside = [level for level in beside if not is_any(level, scope.known.roles["base"])]
+    return [*ends, *(beside if len(beside) == 1 else ())]

@@ -8,18 +8,20 @@ price shown costs trust.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from belief_tools.figures import Page, read_figures
+from belief_tools.figures import read_figures
 from belief_tools.known import Known, know
 from belief_tools.likelihood import judge_likelihood
-from belief_tools.percent_claims import fits, judge_percentages
+from belief_tools.page import Page
+from belief_tools.percent_claims import is_of_close, judge_percentages
 from belief_tools.price_claims import (
     judge_order,
     judge_percentiles,
     judge_prices,
     judge_ratios,
+    states_forecast,
 )
 from belief_tools.record_figures import judge_record, judge_verdict
 from belief_tools.time_claims import judge_counts, judge_dates, judge_times
@@ -48,23 +50,23 @@ def _judge_unread(page: Page, known: Known) -> Iterator[Finding]:
             yield Finding(words, "number", f"the text says '{words}'; write numbers as 1,044.20")
 
 
-def _judge_completeness(page: Page, known: Known, question: str) -> Iterator[Finding]:
+def _judge_completeness(
+    page: Page, known: Known, question: str, wrong: Collection[str]
+) -> Iterator[Finding]:
+    """A text states a figure of the forecast: a price of it, a chance, or a distance.
+
+    The last close, dates, and the levels of the question are none.
+    """
     if _ASKS_NO_PRICE.search(question) and not re.search(r"\bprice\b|how much", question, re.I):
         return
-    low, high = known.result["interval_90"]
-    prices = [f for f in page.figures if f.kind in ("price", "range")]
-    ends = [end for figure in prices for end in figure.ends()]
-    has_median = any(end.is_near(known.result["median"]) for end in ends)
-    has_interval = any(e.is_near(low) for e in ends) and any(e.is_near(high) for e in ends)
-    for asked in known.result.get("prob_above") or ():
-        sides = (asked["probability"], 1 - asked["probability"])
-        if any(end.is_near(asked["level"]) for end in ends) and any(
-            fits(page, f, side) for f in page.figures if f.kind == "percent" for side in sides
-        ):
-            return
-    if not (has_median or has_interval):
-        lacks = "neither the median nor the 90 % interval" if prices else "no price"
-        yield Finding("", "missing", f"the text states {lacks} of the tool result ({known.money})")
+    prices = any(
+        states_forecast(page, f, known) for f in page.figures if page.words(f) not in wrong
+    )
+    if not prices and not any(
+        f.kind == "percent" and page.words(f) not in wrong and is_of_close(page, f, known)
+        for f in page.figures
+    ):
+        yield Finding("", "missing", f"the text states no figure of the forecast ({known.money})")
 
 
 def check(text: str, result: Mapping[str, Any], *, question: str = "") -> tuple[Finding, ...]:
@@ -100,12 +102,16 @@ def check(text: str, result: Mapping[str, Any], *, question: str = "") -> tuple[
         return too_long
     known = know(result, question)
     forecast, of_record = judge_record(page, result.get("track_record"))
-    return (
-        *form,
-        *of_record,
+    of_figures = (
         *_judge_unread(forecast, known),
         *judge_prices(forecast, known),
         *judge_percentages(forecast, known),
+    )
+    wrong = {finding.figure for finding in of_figures}
+    return (
+        *form,
+        *of_record,
+        *of_figures,
         *judge_ratios(forecast, known),
         *judge_percentiles(forecast, known),
         *judge_order(forecast, known),
@@ -119,5 +125,5 @@ def check(text: str, result: Mapping[str, Any], *, question: str = "") -> tuple[
         *judge_moves_and_advice(page),
         *judge_outlook(page, result),
         *judge_tense(forecast, result),
-        *_judge_completeness(forecast, known, question),
+        *_judge_completeness(forecast, known, question, wrong),
     )

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from belief_tools.figures import Figure, Page, read_figures
-from belief_tools.roles import REACHES, WAY, way_of
+from belief_tools.figures import read_figures
+from belief_tools.page import Figure, Page
+from belief_tools.roles import REACHES, WAY, is_beside_distance, is_difference, way_of
 
 _DOLLARS = ("USD", "CAD", "AUD", "HKD", "NZD", "SGD")
-_LAST = re.compile(r"\b(?:last|latest|current|today'?s?|now)\b", re.I)
 _LOW = re.compile(r"\b(?:lower|low|bottom|downside|lows|minimum)\b", re.I)
 _HIGH = re.compile(r"\b(?:upper|high|top|upside|highs|maximum)\b", re.I)
 _NOMINAL = re.compile(r"\b(50|90)\s*(?:%|percent|per cent)", re.I)
@@ -37,7 +37,7 @@ class Known:
         roles: the prices that can stand in each role of a price.
         points: (price, chance of a close above it), where the result tells the chance.
         named: the prices in the question.
-        asked: the level of the question and its way, when it has just one.
+        ways: the way that the question asks of each level.
         money: one line that names the prices, for messages.
     """
 
@@ -45,7 +45,7 @@ class Known:
     roles: Mapping[str, tuple[float, ...]]
     points: tuple[tuple[float, float], ...]
     named: tuple[float, ...]
-    asked: tuple[float, int] | None
+    ways: Mapping[float, int]
     money: str
 
     @property
@@ -54,12 +54,25 @@ class Known:
         return self.median / self.last - 1.0
 
     @property
+    def asked(self) -> tuple[float, int] | None:
+        """The level of the question and its way, when it has just one."""
+        only = list(self.ways.items())
+        return only[0] if len(only) == 1 and only[0][1] else None
+
+    @property
     def asked_chances(self) -> list[float]:
         """The chance of what was asked; none where the question names no level, or several."""
         if self.asked is None:
             return []
         level, way = self.asked
         return [up if way > 0 else 1 - up for price, up in self.points if price == level]
+
+    @property
+    def intervals(self) -> tuple[tuple[float, float], ...]:
+        """The ends of the 50 % and of the 90 % interval."""
+        low50, high50 = self.result["interval_50"]
+        low90, high90 = self.result["interval_90"]
+        return (low50, high50), (low90, high90)
 
     @property
     def asked_levels(self) -> tuple[float, ...]:
@@ -118,15 +131,42 @@ def know(result: Mapping[str, Any], question: str) -> Known:
         "level": (last, median, *ends, *levels),
         "": (median, last, *ends),
     }
-    way = way_of(question) if len(levels) == 1 else 0
     return Known(
         result,
         roles,
         ((last, float(result["prob_up"])), *asked, *tails),
         tuple(end.value for figure in in_question for end in figure.ends()),
-        (levels[0], way) if way else None,
+        dict(_asked_ways(question, levels)),
         _money_line(result),
     )
+
+
+def _asked_ways(question: str, levels: tuple[float, ...]) -> Iterator[tuple[float, int]]:
+    """Yield each level with the way that the question asks of it, 0 when unsaid."""
+    page = read_figures(question)
+    start = way = 0
+    for level in levels:
+        named = [f for f in page.figures for end in f.ends() if end.is_near(level)]
+        if named:
+            way = way_of(page.prose[start : named[0].start], last=True) or way
+            start = named[0].end
+        yield level, way or (way_of(question) if len(levels) == 1 else 0)
+
+
+def is_change(page: Page, figure: Figure, known: Known) -> bool:
+    """Say whether a price is a change or a distance, and no level in "a fall under $750"."""
+    beyond = re.search(
+        r"\b(?:over|under|above|below|to|past|beyond)\s*$", page.before(figure), re.I
+    )
+    level = _LEVEL_BELOW_IT.match(page.prose, figure.end)
+    named = is_any(figure, known.roles["level"])
+    again = is_beside_distance(page, figure)
+    return is_difference(page, figure) and not (named and (beyond or level or again))
+
+
+_LEVEL_BELOW_IT = re.compile(
+    r"\s*(?:is\s+)?(?:above|below|over|under|inside|outside)\s+(?:it|that|this|them)\b", re.I
+)
 
 
 def _money_line(result: Mapping[str, Any]) -> str:
@@ -199,6 +239,12 @@ def moves(page: Page, figure: Figure, known: Known, way: int) -> list[tuple[floa
     """
     prices = mentioned(page, figure, known)
     said = _base(page, figure, known)
+    if prices == {known.last, known.median} and known.median not in said:
+        level = (known.last, *known.asked_levels)  # "it needs 44 % more", after "above $200?"
+        spoken = page.near(figure, "price", "range")
+        prices |= set() if any(f.is_near(known.median) for f in spoken) else {*level}
+        if re.search(r"\bmedian\b", page.prose[slice(*page.sentence(figure))], re.I):
+            prices = {known.last, known.median}
     bases = said or (known.last, known.median)
     pairs = [(base, price) for base in bases for price in prices if price != base]
     if not said:

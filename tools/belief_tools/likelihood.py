@@ -3,16 +3,16 @@
 import re
 from collections.abc import Iterator
 
-from belief_tools.figures import Figure, Page
 from belief_tools.known import Known, is_any, way_to_level
-from belief_tools.roles import DENIES, HEDGE, WAY, is_difference, way_of
+from belief_tools.page import Figure, Page
+from belief_tools.roles import DENIES, HEDGE, NEGATED, WAY, is_difference, is_of_chances, way_of
 from belief_tools.wording import Finding
 
 _LARGE_CHANGE = 0.05  # of the last close; a smaller one is not called sharp
 _EVEN = (0.4, 0.6)  # a chance that may be called even
 _VERY = 0.7  # a chance from which something is very likely
 _LIKELY = re.compile(
-    r"(?<!%\s)(?<!percent\s)(?<!more\s)(?<!less\s)(?<!most\s)(?<!as\s)(?<!equally\s)"
+    r"(?<!%\s)(?<!percent\s)(?<!more\s)(?<!less\s)(?<!most\s)(?<!least\s)(?<!as\s)(?<!equally\s)"
     r"\b(?:(?P<not>not|hardly|isn't|n't)\s+)?(?P<very>(?:very|highly|quite|extremely|rather)\s+)?"
     r"(?:(?P<yes>likely|probable|probably)|(?P<no>unlikely|improbable|doubtful|a long shot))\b"
     r"(?P<after_not>\s+not\b)?(?!\s+(?:than|range|landing|band|outcomes?|values?))",
@@ -25,9 +25,12 @@ _LEANS = (
     r"(?:lean\w*|tilt\w*|edge|bias\w*|skew\w*|drift\w*)\s+(?:is\s+)?(?:slight\w*\s+)?"
     r"(?:to(?:ward)?s? )?(?:the )?"
 )
+_NO_CASE = r"(?!(?: \S+)? (?:case|end|scenario))"  # "the pessimistic case" is no mood
 _MOOD = re.compile(
-    rf"\b(?:(?P<up>bullish|optimistic|positive outlook|{_LEANS}(?:up\w*|higher|positive))"
-    rf"|(?P<down>bearish|pessimistic|negative outlook|{_LEANS}(?:down\w*|lower|negative)))\b",
+    rf"\b(?:(?P<up>bullish|optimistic{_NO_CASE}|positive outlook"
+    rf"|{_LEANS}(?:up\w*|higher|positive))"
+    rf"|(?P<down>bearish|pessimistic{_NO_CASE}|negative outlook"
+    rf"|{_LEANS}(?:down\w*|lower|negative)))\b",
     re.I,
 )
 _EVENLY = re.compile(
@@ -46,8 +49,10 @@ _LONGEST_REPLY = 6  # words; a longer clause speaks of something of its own
 def judge_likelihood(page: Page, known: Known, question: str) -> Iterator[Finding]:
     """A word of chance, of mood or of size agrees with the figure of what it is said of."""
     yield from _judge_likely(page, known)
+    yield from _judge_both(page, known)
     yield from _judge_than_not(page, known)
     yield from _judge_comparison(page, known)
+    yield from _judge_times_as_likely(page, known)
     yield from _judge_reply(page, known, question)
     yield from _judge_regime(page, known)
     up = float(known.result["prob_up"])
@@ -76,10 +81,32 @@ def _judge_likely(page: Page, known: Known) -> Iterator[Finding]:
         if event is None:
             continue
         name, chances = event
-        yes = bool(match["yes"]) != bool(match["not"] or match["after_not"])
+        lead_in = page.lead_in(Figure("words", *match.span()))
+        denied = match["not"] or match["after_not"] or NEGATED.search(lead_in)
+        yes = bool(match["yes"]) != bool(denied)
         least = _VERY if match["very"] and not match["not"] else 0.5
         if not any((chance if yes else 1 - chance) > least for chance in chances):
             yield _finding(match[0], chances[0], name, "likelihood")
+
+
+def _judge_both(page: Page, known: Known) -> Iterator[Finding]:
+    """What is said of "both" or "neither" holds for each level of the question."""
+    asked = [(price, way) for price, way in known.ways.items() if way]
+    chances = [
+        up if way > 0 else 1 - up for price, up in known.points for p, way in asked if p == price
+    ]
+    for match in _BOTH.finditer(page.prose):
+        likely = bool(match["both"]) != bool(match["un"])
+        if len(chances) > 1 and not all((chance > 0.5) == likely for chance in chances):
+            chance = min(chances) if likely else max(chances)
+            yield _finding(match[0], chance, "one of them", "likelihood")
+
+
+_BOTH = re.compile(
+    r"\b(?:(?P<both>both)|neither)\s+(?:are|is|look|looks|seem|seems)\s+(?:very |really )?"
+    r"(?P<un>un)?likely\b",
+    re.I,
+)
 
 
 def _event_of(page: Page, words: Figure, known: Known) -> tuple[str, list[float]] | None:
@@ -113,7 +140,9 @@ def _event_of(page: Page, words: Figure, known: Known) -> tuple[str, list[float]
 def _judge_than_not(page: Page, known: Known) -> Iterator[Finding]:
     """Where something is "more likely than not", that is said of a chance above one half."""
     for match in re.finditer(r"\b(?:(?P<more>more)|less) likely than not\b", page.prose, re.I):
-        start, end = page.sentence(Figure("words", *match.span()))
+        words = Figure("words", *match.span())
+        start, end = page.sentence(words)
+        end = min(end, page.clause(words)[1])
         prices = [f for f in page.figures if f.kind == "price" and start <= f.start < end]
         levels = [f for f in prices if is_any(f, known.asked_levels)]
         if len(levels) == 1:
@@ -139,6 +168,39 @@ def _judge_comparison(page: Page, known: Known) -> Iterator[Finding]:
             words = page.original[match.start() : match.end()]
             message = f"the text says '{words}'; the chances are {first[0]:.0%} and {second[0]:.0%}"
             yield Finding(words, "likelihood", message)
+
+
+def _judge_times_as_likely(page: Page, known: Known) -> Iterator[Finding]:
+    """A multiple of a chance, as in "3 times as likely to be below $900 as above it", is right."""
+    for figure in page.figures:
+        if figure.kind != "ratio" or not is_of_chances(page, figure):
+            continue
+        _, end = page.sentence(figure)
+        than = _THAN.search(page.prose, figure.end + _WORDS_OF_RATIO, end)
+        first, second = _two_sides(page, figure, than, known)
+        ratios = [a / b for a in first for b in second if b]
+        if not any(figure.is_near(ratio) for ratio in ratios):
+            words = page.words(figure)
+            told = ", ".join(f"{ratio:.1f}" for ratio in ratios) or "not known"
+            yield Finding(words, "likelihood", f"the text says {words} as likely; it is {told}")
+
+
+def _two_sides(
+    page: Page, figure: Figure, than: re.Match[str] | None, known: Known
+) -> tuple[list[float], list[float]]:
+    """Return the chances of the two closes that are compared; of "above it", of the same level."""
+    start, end = page.sentence(figure)
+    if than is None:
+        return [], []
+    first = _chances_in(page, start, than.start(), known)
+    second = _chances_in(page, than.end(), end, known)
+    if re.match(r"[^,;.]*\b(?:it|that|this)\b", page.prose[than.end() : end]):
+        second = [1 - chance for chance in first]
+    return first, second
+
+
+_THAN = re.compile(r"\b(?:as|than)\b")
+_WORDS_OF_RATIO = len(" as likely")
 
 
 def _chances_in(page: Page, start: int, end: int, known: Known) -> list[float]:
@@ -172,7 +234,8 @@ def _judge_regime(page: Page, known: Known) -> Iterator[Finding]:
     likeliest = max(regimes, key=lambda regime: float(regime["probability"]))["name"]
     names = "|".join(re.escape(str(regime["name"])) for regime in regimes)
     said = re.compile(
-        r"\b(?:market|stock|shares?|price|regime|it|model|(?-i:[A-Z]\w+))\s+(?:is|remains|stays)\s+"
+        r"\b(?:markets?|conditions|stock|shares?|price|regime|it|model|(?-i:[A-Z]\w+))"
+        r"(?:'s|\s+(?:is|are|remains?|stays?|looks?|seems?))\s+"
         r"(?:(?:currently|now|most likely|almost surely|probably|still|very|in|at|an?|the|its)\s+)*"
         rf"[\"']?(?P<name>{names})\b",
         re.I,

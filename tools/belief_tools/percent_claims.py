@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from belief_tools.chance_claims import (
-    BOUND,
     COMPARES,
     GAP,
     Scope,
@@ -19,19 +18,23 @@ from belief_tools.chance_claims import (
     distance_of,
     event_of,
 )
-from belief_tools.figures import Figure, Page
 from belief_tools.known import (
     Known,
     half_widths,
     mentioned,
     volatilities,
 )
+from belief_tools.listed_chances import listed_event
+from belief_tools.loose_readings import ONE_LEVEL, loose_readings
+from belief_tools.page import ABOUT, BOUND, Figure, Page
 from belief_tools.price_claims import chance_of_range
 from belief_tools.roles import (
     DENIES,
     INTERVAL,
     base_of_share,
     is_distance,
+    is_from_base,
+    is_signed,
     nominal,
     scopes_of_percentage,
 )
@@ -41,7 +44,26 @@ _CHANCE = re.compile(
     r"\b(?:chances?|probab\w*|improbab\w*|odds|(?:un)?likel\w+|confiden\w*|prob|risk)\b|\bP\s?\(",
     re.I,
 )
-_CLOSE = 0.2  # how near, as a share of it, a bound such as "over half" must be to what it bounds
+_BOUND_AFTER = re.compile(
+    r"\s*(?:chance|shot|odds|probability)?,?\s*or (?:slightly|a (?:bit|little|touch)) "
+    r"(?:(?P<under>less)|more)\b",
+    re.I,
+)
+_CLOSE = 0.25  # how near, as a share of it, a bound such as "over half" must be to what it bounds
+_BEHIND = re.compile(r"^(?:the volatility|a transition|the \w+ regime)")
+_LOOSEST = 1.35  # how much larger than a distance a bound such as "within 10 %" may be
+_WITHIN_SHARE = re.compile(rf"\bwithin\s+(?:{ABOUT}\s+)?$", re.I)
+_OF_SMALL_MOVE = re.compile(  # "a 90 % chance that it moves by 2 % or less"
+    r"\s*(?:odds|chance|probability)\s+(?:of\s+(?:less than|under|at most)\s+"
+    r"|(?:of|that)\s+(?:a move of|\w+ moves(?: by)?)\s+(?:less than\s+)?)"
+    rf"(?:{ABOUT}\s+)?[$]?[\d.]+\s*%?\s+(?:(?:in )?either|or less)",
+    re.I,
+)
+_INSIDE = re.compile(
+    r"\b(?:(?P<out>outside)\s+(?:of\s+)?(?:it|that|this|those|these|either)\b"
+    r"|(?:inside|within)\b(?!\s+(?:reach|sight|a\b))|within (?:about |roughly )?an?\b)",
+    re.I,
+)
 _VOLATILITY = re.compile(r"\bvolatil\w*|\bvol\b|\bstandard deviation", re.I)
 _PERIOD_AFTER = re.compile(
     r"\s*(?:(?:per|a|an|each|every|(?:for|in|over|on) (?:a|one|any)(?: single| typical)?)\s+"
@@ -51,7 +73,8 @@ _PERIOD_AFTER = re.compile(
 )
 _PERIOD_BEFORE = re.compile(r"\b(?:(?P<daily>daily|one-day)|(?P<weekly>weekly)|monthly)\b", re.I)
 _SPREAD = re.compile(
-    r"\b(?:either (?:way|direction|side)|in both directions|plus or minus|give or take"
+    r"\b(?:(?:it|price|stock|shares?) moves|either (?:way|direction|side)|in both directions"
+    r"|plus or minus|give or take"
     r"|typical (?:move|swing))|\u00b1|\+/-",
     re.I,
 )
@@ -63,7 +86,9 @@ _TRANSITION = re.compile(
 )
 _STAYS = re.compile(r"\b(?:stay|remain|persist)\w*", re.I)
 _IN_BETWEEN = re.compile(
-    r"\bin[\s-]between\b|\bbetween(?:\s+(?:the(?:m| two| levels)|your)\b|\s*$)", re.I
+    r"\bin[\s-]between\b|\bneither\b\W*(?:has |is |at )?\W*$|\bin the middle\b(?! (?:half|50))"
+    r"|\bbetween(?:\s+(?:the(?:m| two| 2| levels)|your)\b|\s*:?\s*$)",
+    re.I,
 )
 _AGAINST = re.compile(rf"{DENIES.pattern}|\bagainst\b|\botherwise\b", re.I)
 _UNITS = {"day": "day", "session": "day", "week": "week", "month": "month", "year": "year"}
@@ -76,8 +101,12 @@ def judge_percentages(page: Page, known: Known) -> Iterator[Finding]:
     for figure in page.figures:
         if figure.kind != "percent" or figure in taken:
             continue
-        subject, allowed = _points(known) if figure.unit else _subject(page, figure, known)
-        if not any(fits(page, figure, value) for value in allowed):
+        subject, allowed = (
+            _points(known) if figure.unit == "points" else _subject(page, figure, known)
+        )
+        settled = figure.unit == "points" or listed_event(page, figure, known)
+        loose = () if settled else loose_readings(page, figure, known)
+        if not any(fits(page, figure, value) for value in (*allowed, *loose)):
             words = page.words(figure)
             listed = ", ".join(f"{100 * value:.1f} %" for value in allowed[:8]) or "none"
             yield Finding(
@@ -99,12 +128,20 @@ def _complements(page: Page) -> Iterator[Figure]:
 
 def fits(page: Page, figure: Figure, share: float) -> bool:
     """Say whether a percentage, or "under 1 %" and "over 99 %", is right for a probability."""
-    bound = BOUND.search(page.before(figure))
+    bound = BOUND.search(page.before(figure)) or _BOUND_AFTER.match(page.prose, figure.end)
     if bound:
-        beyond = (100 * share < figure.value) == bool(bound["under"])
+        less = bool(bound["under"]) != (figure.unit == "against")  # longer odds, smaller chance
+        beyond = (100 * share < figure.value) == less
         extreme = figure.value in (1.0, 99.0)
         return beyond and (extreme or abs(100 * share - figure.value) <= _CLOSE * figure.value)
     return figure.is_near(100 * share)
+
+
+def is_of_close(page: Page, figure: Figure, known: Known) -> bool:
+    """Say whether a percentage is said of the close to come, and not of what lies behind it."""
+    if figure.unit == "points" or nominal(page, figure):
+        return False
+    return _BEHIND.search(_subject(page, figure, known)[0]) is None
 
 
 def _points(known: Known) -> Subject:
@@ -114,10 +151,13 @@ def _points(known: Known) -> Subject:
 def _subject(page: Page, figure: Figure, known: Known) -> Subject:
     start, end = page.clause(figure)
     scopes = _scopes(page, figure, known)
-    chance = any(_CHANCE.search(scope.text) for scope in scopes if not scope.far)
-    settled = _by_form(page, figure, known, chance=chance)
+    chance = figure.unit in ("odds", "against", "shared")
+    chance = chance or any(_CHANCE.search(scope.text) for scope in scopes if not scope.far)
+    chance = chance or _goes_on(page, figure)
+    settled = listed_event(page, figure, known) or _by_form(page, figure, known, chance=chance)
     if settled:
         return settled
+    chance = chance and not is_from_base(page, figure)
     if GAP.search(page.prose, start, end) and not chance:
         return event_of(scopes[0], chance=False) or _distance(page, figure, known)
     for scope in scopes:
@@ -129,14 +169,27 @@ def _subject(page: Page, figure: Figure, known: Known) -> Subject:
     return _unnamed(page, figure, known)
 
 
+def _goes_on(page: Page, figure: Figure) -> bool:
+    """Say whether the clause goes on with the chance of the one before: ", of less than $200"."""
+    start, _ = page.clause(figure)
+    goes_on = re.match(r"\s*(?:(?:so|and|but)\s+)?(?:of|that)\b", page.prose[start : figure.start])
+    return bool(goes_on and _CHANCE.search(page.prose, page.sentence(figure)[0], start))
+
+
 def _by_form(page: Page, figure: Figure, known: Known, *, chance: bool) -> Subject | None:
     """Return the subject of a percentage that is plain from the words right beside it."""
-    own = page.prose[slice(*_own(page, figure))]
+    own, (sentence, _) = page.prose[slice(*_own(page, figure))], page.sentence(figure)
     if _is_volatility(page, figure, own, chance=chance):
         return _volatility(page, figure, known)
-    if nominal(page, figure):
+    if nominal(page, figure) or _OF_SMALL_MOVE.match(page.prose, figure.end):
         return "an interval", (0.5, 0.9)
-    if _SPREAD.search(own):
+    if is_signed(page, figure) or _is_of_move(page, figure, known):
+        return _distance(page, figure, known)
+    if _WITHIN_SHARE.search(page.before(figure)):
+        return "a distance to the ends of an interval", tuple(_reaches(figure, known))
+    if _SPREAD.search(own) or (
+        page.before(figure).endswith("(") and _SPREAD.search(page.prose[sentence : figure.start])
+    ):
         return _spread(known)
     share_of = base_of_share(page, figure)
     if share_of == "chance":
@@ -144,10 +197,36 @@ def _by_form(page: Page, figure: Figure, known: Known, *, chance: bool) -> Subje
         return "a share of a chance", tuple(a / b for a in chances for b in chances if b > a)
     if share_of:
         prices = mentioned(page, figure, known)
-        return "a share of a price", tuple(a / b for a in prices for b in prices if a != b)
+        shares = [a / b for a in prices for b in prices if a != b]
+        widths = [high - low for low, high in known.intervals]
+        return "a share of a price", (*shares, *(width / known.last for width in widths))
     if not chance and is_distance(page, figure):
         return _distance(page, figure, known)
     return None
+
+
+def _is_of_move(page: Page, figure: Figure, known: Known) -> bool:
+    """Say whether a percentage is a distance: "$7.51 to $7.71, or 2.7 %", "36 % short of $12"."""
+    if re.match(r"\s*(?:short of|shy of|away from)\b", page.prose[figure.end :], re.I):
+        return True
+    ends = sorted((known.last, known.median))
+    moved = [f for f in page.near(figure, "range") if f.end <= figure.start and f.spans(*ends)]
+    return bool(
+        moved
+        and re.fullmatch(
+            r"[\s,(]*(?:or|i\.e\.|a \w+ of)?[\s,]*(?:about|only)?\s*",
+            page.prose[moved[-1].end : figure.start],
+        )
+    )
+
+
+def _reaches(figure: Figure, known: Known) -> Iterator[float]:
+    """Yield the figure itself where it is a tight bound on how far an interval reaches."""
+    for interval in known.intervals:
+        reach = max(abs(end / known.last - 1) for end in interval)
+        yield reach
+        if 100 * reach <= figure.value <= _LOOSEST * 100 * reach:
+            yield figure.value / 100
 
 
 def _own(page: Page, figure: Figure) -> tuple[int, int]:
@@ -188,9 +267,8 @@ def _asked_before(page: Page, figure: Figure) -> Iterator[tuple[int, int]]:
 
 def _unnamed(page: Page, figure: Figure, known: Known) -> Subject:
     """Any chance of the result; but of one level asked for, where a chance is spoken of."""
-    sentence = page.prose[slice(*page.sentence(figure))]
     clause = page.prose[slice(*page.clause(figure))].rpartition(":")[2]
-    if known.asked and _CHANCE.search(sentence) and not _AGAINST.search(clause):
+    if known.asked and not _AGAINST.search(clause):
         return "what was asked", tuple(known.asked_chances)
     return "this", tuple(known.chances_of_all())
 
@@ -200,6 +278,9 @@ def _is_volatility(page: Page, figure: Figure, near: str, *, chance: bool) -> bo
         return True
     if _VOLATILITY.search(near):
         return not (chance and _CHANCE.search(page.prose, figure.end, figure.end + 15))
+    daily = re.match(r"\s*(?:(?:a|per|each)\s+day|daily)\b", page.prose[figure.end :], re.I)
+    if daily and not chance:
+        return True
     start, _ = page.sentence(figure)
     spoken = _VOLATILITY.search(page.prose, start, figure.start)
     after = re.match(r"\s*(?:over|in|for|after|across)\s+(?:the\s+)?\d", page.prose[figure.end :])
@@ -217,15 +298,15 @@ def _volatility(page: Page, figure: Figure, known: Known) -> Subject:
         unit = (words.get("unit") or "").lower()
         period = _UNITS.get(unit) or ("day" if words.get("daily") else "year")
         period = "week" if words.get("weekly") else period
-    start, end = page.clause(figure)
-    ahead = any(f.kind == "count" and start <= f.start < end for f in page.figures)
+    ahead = page.near(figure, "count") or _SPREAD.search(page.prose, *page.clause(figure))
     allowed = (periods[period], periods["horizon"]) if ahead else (periods[period],)
     return f"the volatility of a {period}", allowed
 
 
 def _spread(known: Known) -> Subject:
+    ends = [abs(end / known.last - 1) for interval in known.intervals for end in interval]
     shares = [width / base for width in half_widths(known) for base in (known.last, known.median)]
-    return "a move either way", (volatilities(known)["horizon"], *shares, 0.5, 0.9)
+    return "a move either way", (volatilities(known)["horizon"], *shares, *ends, 0.5, 0.9)
 
 
 def _distance(page: Page, figure: Figure, known: Known) -> Subject:
@@ -238,10 +319,18 @@ def _named_subject(scope: Scope, *, apart: bool) -> Subject | None:
     subject = _regime_subject(scope)
     if subject:
         return subject
-    if _IN_BETWEEN.search(text) and len(known.asked_levels) == 2:
+    if len(known.asked_levels) == 2:
         low, high = sorted(known.asked_levels)
         above = dict(known.points)
-        return "a close in between", (above[low] - above[high],)
+        if _IN_BETWEEN.search(text):
+            return "a close in between", (above[low] - above[high],)
+        if one := ONE_LEVEL.search(text):
+            up = above[high if one["upper"] else low]
+            way = known.ways.get(high if one["upper"] else low)
+            return "one of the levels", (up, 1 - up) if not way else (up if way > 0 else 1 - up,)
+    inside = None if scope.ranges else _INSIDE.search(text)
+    if inside:
+        return "an interval", (0.5, 0.1) if inside["out"] else (0.5, 0.9)
     if not apart and INTERVAL.search(text) and not _WITHIN.search(text):
         outside = re.search(r"\b(?:outside|miss\w*|leave\w*|left)\b", text, re.I)
         return "an interval", (0.5, 0.1) if outside else (0.5, 0.9)

@@ -3,24 +3,29 @@
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 
-from belief_tools.figures import ABOUT, Figure, Page
-from belief_tools.known import Known, currencies, half_widths, is_any, mentioned, moves
+from belief_tools.known import Known, currencies, half_widths, is_any, is_change, mentioned, moves
+from belief_tools.page import ABOUT, Figure, Page, is_hedged
 from belief_tools.roles import (
     DENIES,
     HEDGE,
     MOVE,
     ROLE_NAMES,
     WAY,
+    base_of_share,
     is_claimed,
-    is_difference,
+    is_of_chances,
+    is_signed,
     nominal,
     role_of,
     way_near,
 )
 from belief_tools.wording import Finding
 
+_FAR = 0.5  # an amount this large, as a share of the last close, is rather a price
+_ROUGH = 0.05  # how far off, as a share of it, a width may be that is said with "about"
 _NEARLY_SURE = 0.9  # from here on "will be above $700" is no overstatement
 _SURE = re.compile(r"\b(?:will|won't|shall|going to|cannot|can't)\b(?!.*\blikely\b)", re.I)
 _PRICE_NEXT = re.compile(
@@ -38,10 +43,13 @@ _ORDER = re.compile(
     r"|(?P<below>below|under|lower than|less than|short of))\s+(?:the |its )?(?:\w+\s+){0,3}?",
     re.I,
 )
+_AT_PERCENTILE = re.compile(  # "$900 is at the 76th percentile"
+    rf"\d\s+(?:is|lies|sits|stands)\s+(?:{ABOUT}\s+)?(?:at|near|the)\s+(?:{ABOUT}\s+)?(?:the\s+)?$",
+    re.I,
+)
 _HALF_WIDTH = re.compile(
     rf"(?:\bplus or minus|\bgive or take|\+/-|\u00b1|\bwithin)\s*{ABOUT}?\s*[$]?\s*$", re.I
 )
-_NOMINAL = re.compile(r"\b(50|90)\s*(?:%|percent|per cent)", re.I)
 
 
 def judge_prices(page: Page, known: Known) -> Iterator[Finding]:
@@ -58,6 +66,24 @@ def judge_prices(page: Page, known: Known) -> Iterator[Finding]:
         if problem:
             rule, reason = problem
             yield Finding(page.words(figure), rule, f"the text says {page.words(figure)}{reason}")
+
+
+def states_forecast(page: Page, figure: Figure, known: Known) -> bool:
+    """Say whether a price is more than the last close or a level that the question names."""
+    if figure.kind not in ("price", "range"):
+        return figure.kind in ("ratio", "percentile")
+    if figure.kind == "range" and figure.spans(*sorted((known.last, known.median))):
+        return True
+    named = (*known.asked_levels, *known.named)
+    if not figure.unit and _is_plain_count(page, figure, known):
+        return False
+    last_too = known.last if role_of(page, figure, set()) == "last" else None
+    for end in figure.ends():
+        foreign = not is_any(end, (known.last, *named))
+        median = end.is_near(known.median) and not (last_too and end.is_near(last_too))
+        if foreign or median:
+            return True
+    return False
 
 
 def _number_problem(page: Page, figure: Figure, known: Known) -> tuple[str, str] | None:
@@ -77,7 +103,7 @@ def _price_problem(
         return None
     if _HALF_WIDTH.search(page.before(figure)) or _says_width(page, figure):
         return _width_problem(page, figure, known)
-    if is_difference(page, figure):
+    if is_change(page, figure, known):
         return _difference_problem(page, figure, known)
     role = role_of(page, figure, used)
     if role in ("expected", "price", "") and _is_bound_said(page, figure, known):
@@ -86,11 +112,36 @@ def _price_problem(
         role = "level"
     if role == "level" and _is_only_named(page, figure, known):
         return None
+    if is_any(figure, known.roles["level"]) and _has_percentile(page, figure):
+        return None
+    if page.words(figure).endswith("0s") and role != "last" and _is_likely_place(figure, known):
+        return None
     if not is_any(figure, known.roles[role]):
+        if not is_claimed(page, figure) and _is_distance_known(figure, known):
+            return None
         name = f" as {ROLE_NAMES[role]}" if role in ROLE_NAMES else ""
         return "price", f"{name}; the tool result has no such price ({known.money})"
     problem = _bound_problem(page, figure, known)
     return problem or (_level_problem(page, figure, known) if role == "level" else None)
+
+
+def _is_likely_place(figure: Figure, known: Known) -> bool:
+    """Say whether "the low $140s" lie, at least in part, in the 50 % interval."""
+    low, high = known.intervals[0]
+    return figure.value + figure.tolerance >= low and figure.value - figure.tolerance <= high
+
+
+def _has_percentile(page: Page, figure: Figure) -> bool:
+    start, _ = page.clause(figure)
+    return any(start <= f.start < figure.start for f in page.near(figure, "percentile"))
+
+
+def _is_distance_known(figure: Figure, known: Known) -> bool:
+    """Say whether an amount is the distance of a price to come from the last close or median."""
+    if not figure.unit or figure.value >= _FAR * known.last:
+        return False
+    prices = (*known.asked_levels, *(end for interval in known.intervals for end in interval))
+    return is_any(figure, (abs(a - b) for a in prices for b in (known.last, known.median)))
 
 
 def _is_bound_said(page: Page, figure: Figure, known: Known) -> bool:
@@ -108,7 +159,7 @@ def _bound_problem(page: Page, figure: Figure, known: Known) -> tuple[str, str] 
     named = [f for f in page.near(figure, "percent") if nominal(page, f) and f.end <= figure.start]
     if not named or is_any(figure, known.roles["base"]) or is_any(figure, known.asked_levels):
         return None
-    gap = page.prose[named[-1].end : figure.start]
+    gap = re.sub(r"\breach\w*", "", page.prose[named[-1].end : figure.start], flags=re.I)
     between = [
         f for f in page.near(figure, "percent", "range") if named[-1].end <= f.start < figure.start
     ]
@@ -145,29 +196,37 @@ def _difference_problem(page: Page, figure: Figure, known: Known) -> tuple[str, 
 def _says_width(page: Page, figure: Figure) -> bool:
     after = re.match(r"\s*(?:wide|broad|apart|spread|in width)\b", page.prose[figure.end :], re.I)
     before = re.search(
-        r"\b(?:width|spread|spans?|(?:interval|range|band) of)\b[^.;,]{0,25}$",
-        page.before(figure),
+        r"\b(?:width|spread|spans?|(?:interval|range|band) of)\b[^.;,$]{0,60}$",
+        page.prose[page.sentence(figure)[0] : figure.start],
         re.I,
     )
     return bool(after or before)
 
 
 def _width_problem(page: Page, figure: Figure, known: Known) -> tuple[str, str] | None:
-    said = _NOMINAL.findall(page.lead_in(figure)) or _NOMINAL.findall(
-        page.prose[slice(*page.sentence(figure))]
-    )
+    said = _levels_named(page, figure)
     widths = {
-        percent: known.result[f"interval_{percent}"][1] - known.result[f"interval_{percent}"][0]
-        for percent in ("50", "90")
+        percent: high - low
+        for percent, (low, high) in zip(("50", "90"), known.intervals, strict=True)
     }
     allowed = [width for percent, width in widths.items() if not said or percent in said]
     if _HALF_WIDTH.search(page.before(figure)):
-        allowed = [*half_widths(known, [int(percent) for percent in said[-1:]] or (50, 90))]
+        allowed = [*half_widths(known, [int(percent) for percent in said] or (50, 90))]
+    if is_hedged(page.clean, figure.start, figure.end):
+        figure = replace(figure, tolerance=max(figure.tolerance, _ROUGH * figure.value))
     if is_any(figure, allowed):
         return None
     return "price", f" as a width; the 50 % interval is {widths['50']:,.2f} wide, the 90 % " + (
         f"interval {widths['90']:,.2f}"
     )
+
+
+def _levels_named(page: Page, figure: Figure) -> list[str]:
+    """Return which intervals, "50" or "90", a clause names; else its sentence."""
+    start, end = page.clause(figure)
+    named = [f for f in page.near(figure, "percent") if round(f.value) in (50, 90)]
+    beside = [f for f in named if start <= f.start < end]
+    return [f"{f.value:.0f}" for f in beside or named]
 
 
 def _level_problem(page: Page, figure: Figure, known: Known) -> tuple[str, str] | None:
@@ -192,14 +251,24 @@ def _level_problem(page: Page, figure: Figure, known: Known) -> tuple[str, str] 
 
 def chance_of_range(page: Page, figure: Figure) -> Figure | None:
     """Return the percentage that the text gives to a range of prices."""
-    near = page.near(figure, "percent", "range")
+    near = [f for f in page.near(figure, "percent", "range") if not _is_no_chance(page, f)]
     at = near.index(figure)
     before, after = near[at - 1] if at else None, near[at + 1] if at + 1 < len(near) else None
+    if after and after.kind == "percent":
+        gap = page.prose[figure.end : after.start]
+        if re.fullmatch(r"\s*(?:[(\[]\s*|(?:\(\s*)?at\s+(?:the\s+)?)", gap):
+            return after
+    if after and after.kind == "percent" and nominal(page, after):
+        if _THAT_IS.fullmatch(page.prose, figure.end, after.start):
+            return after
     if before and before.kind == "percent":
         gap = page.prose[before.end : figure.start]
         lead_in = page.lead_in(before)
         said = lead_in if re.search(r"(?:\bis|:)\s*$", lead_in) else ""
-        parted = re.search(r",\s*(?:so|and|but|while)\b|;|\d", gap)
+        parted = re.search(r",\s*(?:so|and|but|while)\b|;", gap) or any(
+            before.end <= f.start < figure.start and f.kind not in ("count", "date")
+            for f in page.figures
+        )
         if not parted and not _topic_words(said + gap.replace("above", "", 1)):
             return before
     if after and after.kind == "percent":
@@ -210,6 +279,19 @@ def chance_of_range(page: Page, figure: Figure) -> Figure | None:
         ):
             return after
     return None
+
+
+_THAT_IS = re.compile(
+    r"[\s,(]*(?:though|but|and|although)?\s*(?:that|this|which|it)(?:'s| is)\s+"
+    r"(?:only |just )?(?:an?|the)?\s*",
+    re.I,
+)
+
+
+def _is_no_chance(page: Page, figure: Figure) -> bool:
+    """Say whether a percentage is a move, a share of a price, or a volatility."""
+    yearly = re.match(r"\s*(?:per|an?|each)\s+(?:year|day)\b", page.prose[figure.end :], re.I)
+    return bool(is_signed(page, figure) or base_of_share(page, figure) or yearly)
 
 
 def _topic_words(text: str) -> bool:
@@ -225,6 +307,9 @@ def _range_problem(page: Page, figure: Figure, known: Known) -> tuple[str, str] 
         good = figure.spans(known.last, known.median)
         return None if good else ("price", f" as a move; the tool result has {known.money}")
     between = [100 * share for share in known.chances_between(low, high)]
+    if re.search(r"\boutside(?:\s+of)?(?:\s+(?:the|that))?\s*$", lead_in, re.I):
+        between = [100 - share for share in between]
+        fits = []
     if chance and is_any(chance, between):
         return None
     if (
@@ -252,11 +337,14 @@ def judge_percentiles(page: Page, known: Known) -> Iterator[Finding]:
             continue
         start, end = page.sentence(figure)
         prices = [f for f in page.figures if f.kind == "price" and start <= f.start < end]
+        prices = [f for f in prices if not _says_width(page, f)]
         listed = [f for f in page.near(figure, "percentile")]
         later = [f for f in prices if f.start > listed[-1].end]
         after = [f for f in prices if 0 <= f.start - figure.end < 25]
         if len(listed) > 1 and len(later) == len(listed) == len(prices):
             after = [later[listed.index(figure)]]
+        if _AT_PERCENTILE.search(page.lead_in(figure)):
+            after = []
         spoken = after[:1] or [f for f in prices if f.end <= figure.start][-1:]
         compared = not after and WAY.search(page.prose, start, figure.start)
         right = [price for price, up in known.points if figure.is_near(100 * (1 - up))]
@@ -271,7 +359,7 @@ def judge_order(page: Page, known: Known) -> Iterator[Finding]:
     prices = [f for f in page.figures if f.kind == "price"]
     for first, second in pairwise(prices):
         said = _ORDER.fullmatch(page.prose, first.end, second.start)
-        if said is None or is_difference(page, first) or DENIES.search(said[0]):
+        if said is None or is_change(page, first, known) or DENIES.search(said[0]):
             continue
         if (first.value > second.value) == bool(said["below"]):
             words = page.original[first.start : second.end]
@@ -282,9 +370,13 @@ def judge_order(page: Page, known: Known) -> Iterator[Finding]:
 def judge_ratios(page: Page, known: Known) -> Iterator[Finding]:
     """A multiple, as in "1.4 times the last close", is that of two prices of the result."""
     for figure in page.figures:
-        if figure.kind != "ratio":
+        if figure.kind != "ratio" or is_of_chances(page, figure):
             continue
-        prices = mentioned(page, figure, known)
+        ends = (*known.result["interval_50"], *known.result["interval_90"])
+        worded = page.words(figure).lower().startswith(("half", "halv", "doubl", "twice"))
+        if worded and _ASSERTS.search(page.lead_in(figure)):
+            ends = ()
+        prices = {*mentioned(page, figure, known), *(ends if worded else known.asked_levels)}
         if not is_any(figure, (a / b for a in prices for b in prices if a != b)):
             words = page.words(figure)
             reason = "no two prices of the tool result are so far apart"

@@ -9,23 +9,33 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from belief_tools.figures import Figure, Page
+from belief_tools.page import Figure, Page
 from belief_tools.roles import nominal
 from belief_tools.wording import Finding
 
 Record = Mapping[str, Any]
 
-_OUTCOMES = r"(?:closes|closing prices|outcomes|forecasts|origins|predictions)\b"
+_OUTCOMES = r"(?:back-?tests|runs|closes|closing prices|outcomes|forecasts|origins|predictions)\b"
 _PAST = r"(?:back-?test(?:ed)?|historical|out-of-sample|scored|past|earlier|previous|actual"
 _PAST += r"|daily|known|all|the|those|its|these|such)"
 _COUNTED = re.compile(
-    rf"\s+(?:(?:{_PAST}|[\w-]+\s*-[\w-]*ahead)\s+)*(?:(?P<origins>{_OUTCOMES})"
+    rf"\s+(?:(?:{_PAST}|[\w-]+\s*-[\w-]*(?:ahead|day|session|week|month))\s+)*(?:(?P<origins>{_OUTCOMES})"
     r"|(?:(?:non-?\s?overlapping|independent|separate)\s+)?(?P<windows>windows\b)|(?P<nats>nats\b))",
     re.I,
 )
-_OF_OUTCOMES = re.compile(rf"\s*of\s+(?:(?:{_PAST}|about|\d[\d,]*)\s+)*{_OUTCOMES}", re.I)
+_OF_OUTCOMES = re.compile(
+    rf"\s*of\s+(?:(?:{_PAST}|about)\s+)*\d[\d,]*\s+(?:{_PAST}\s+)*{_OUTCOMES}"
+    r"|\s*of\s+(?:the\s+)?(?:past|earlier|previous|historical)\b",
+    re.I,
+)
+_INSIDE = re.compile(
+    r"\s*(?:of\s+(?:\w+\s+)?closes\s+)?(?:were\s+|fell\s+|landed\s+)?"
+    r"(?:inside|within|in)\s+(?:the|its|their)\s+\d+\s*%",
+    re.I,
+)
 _SPEAKS = re.compile(
-    r"\b(?:track record|back-?test(?:s|ed|ing)?|ledger|windows|held|contained|covered|coverage"
+    r"\b(?:track record|back-?test(?:s|ed|ing)?|ledger|windows|held|hold(?:s|ing)?|contained"
+    r"|covered|coverage"
     r"|captured|caught|included|fell (?:in|inside|into|within))\b",
     re.I,
 )
@@ -41,12 +51,14 @@ BENCHMARKS = {
 _SKILL = re.compile(r"\bskill\b|\bnats\b", re.I)
 _BETTER = re.compile(
     r"\b(?:better than|beat(?:s|en|ing)?|outperform\w*|superior to|improv\w+ (?:on|over|upon)"
-    r"|skill (?:over|against|versus|relative to|compared (?:to|with))|ahead of|surpass\w*"
+    r"|skill (?:over|against|versus|relative to|compared (?:to|with))|ahead of|surpass(?:es|ing)?"
     r"|outdo\w*|more accurate than)\b",
     re.I,
 )
 _NO_BENCHMARK = re.compile(
-    r"\s*(?:an? |the )?(?:(?:it|that) by\b|even\b|coin|half|chance\b|last\b|[$]?\d)", re.I
+    r"\s*(?:an? |the )?(?:(?:it|that) by\b|(?:even|above|below|over|under|chance|last)\b|coin|half"
+    r"|[$]?\d)",
+    re.I,
 )
 _DENIED = re.compile(r"\b(?:no|not|without|never|neither|nor|fail\w*|lacks?)\b|n't\b", re.I)
 # What a percentage of the forecast itself is said of, wherever the track record is named too.
@@ -193,9 +205,13 @@ def _is_coverage(page: Page, figure: Figure) -> bool:
         or _OF_FORECAST.search(page.prose, start, end)
     ):
         return False
-    if _OF_OUTCOMES.match(page.prose, figure.end):
+    if _OF_OUTCOMES.match(page.prose, figure.end) or _INSIDE.match(page.prose, figure.end):
         return True
-    return _speaks(page, figure) and not page.near(figure, "range")
+    if not _speaks(page, figure) or page.near(figure, "range"):
+        return False
+    spoken = _SPEAKS.search(page.prose, start, end) or page.prose[figure.end : end].strip(" ,")
+    named = [f for f in page.near(figure, "percent") if start <= f.start < end and f is not figure]
+    return bool(spoken or any(_NOMINAL.match(page.prose, f.end) for f in named))
 
 
 def _level(page: Page, figure: Figure) -> float:

@@ -1,9 +1,10 @@
 """What the words around a figure say it is: a role, a direction, a subject."""
 
 import re
+from dataclasses import replace
 from functools import lru_cache
 
-from belief_tools.figures import ABOUT, Figure, Page
+from belief_tools.page import ABOUT, NEAR, Figure, Page
 
 # The nearest word before a price gives its role; a word serves one price only.
 _ROLE_WORDS = {
@@ -29,17 +30,22 @@ _ROLE_AFTER = re.compile(
     rf"(?:{_ROLE_PATTERN})\b"
     r"|\(\s*(?:the )?(?:(?P<last_>last close|today|now)|(?P<expected_>median|expected))\s*\)"
     r"|(?P<level_>is\s+(?:very\s+|quite\s+)?(?:unlikely|not likely))"
-    r"|(?P<last__>today|now|currently)\b)",
+    r"|(?P<last__>today|now|currently)\b|at (?:the|its) (?:(?P<high_>top|(?:upper|high) end)"
+    r"|(?P<low_>bottom|(?:lower|low) end))\b)",
     re.I,
 )
 ROLE_NAMES = {"last": "the last close", "expected": "the expected price", "level": "a level"}
 _UP = r"ris(?:e|es|ing)|rose|(?<!end )(?<!ends )(?<!ending )up|upwards?|upside|higher"
-_UP += r"|increas\w*|gain\w*|climb\w*|grow\w*|above|over|or more"
-_UP += r"|exceed\w*|at least|more than|beyond|surpass\w*|past|reach\w*|hits?|cross\w*|advanc\w*"
+_UP += r"|increas\w*|gain\w*|climb\w*|grow\w*|above|or more"
+_UP += r"|floor|over(?!\s+(?:the (?:next|coming|following|past|last)|a random|GARCH|both|time\b"
+_UP += r"|\d+\s+(?:trading|calendar|sessions?|days?|weeks?|months?)))"
+_UP += r"|exceed\w*|at least|more than(?! (?:even|likely|not)\b)|beyond|surpass\w*"
+_UP += r"|top(?:s|ped|ping)|upper side|past|reach\w*|hits?|cross\w*|advanc\w*"
 LIES = r"(?!\s+(?:between|in|within|inside|into|somewhere)\b)"  # "falls between" is no fall
 _DOWN = rf"fall\w*{LIES}|fell|down|downwards?|downside|lower(?! (?:end|bound|limit|half))"
 _DOWN += r"|drop\w*|declin\w*|decreas\w*|below|under|less than"
-_DOWN += r"|los(?:e|es|s|t|ing)|or less|at most|short of|shy of|sink\w*|shrink\w*|slip\w*"
+_DOWN += r"|ceiling|cap|undercut|los(?:e|es|s|t|ing)"
+_DOWN += r"|or less|at most|short of|shy of|sink\w*|shrink\w*|slip\w*"
 WAY = re.compile(rf"(?P<up>\b(?:{_UP})\b|[>\u2265])|(?P<down>\b(?:{_DOWN})\b|[<\u2264])", re.I)
 MOVE = re.compile(r"\b(?:ris|rose|increas|climb|gain|fall|fell|drop|declin|mov|chang|go)\w*", re.I)
 HEDGE = re.compile(r"\b(?:chances?|probab\w*|odds|likelihood|could|may|might|whether|if)\b", re.I)
@@ -80,19 +86,33 @@ _MOVED = rf"(?:{_UP}|{_DOWN}|chang\w*|mov\w*|gap|distance|difference)"
 _MERELY = r"(?:only|just|merely|barely|another)"
 _DISTANCE_BEFORE = re.compile(
     rf"\b(?:{_MOVED}(?:\s+{_MERELY})?\s+(?:of|by|at|to|is|are)|up|down|adds?|adding|plus"
-    rf"|increase|gain\w*|los\w+|rise|climb|drop|fall)\s+(?:(?:up to|over|under|{_MERELY})\s+)?"
+    rf"|increase|gain\w*|los\w+|rise|climb|drop|fall|another|(?:an )?(?:extra|additional))\s+"
+    rf"(?:(?:up to|over|under|(?:more|less) than|at least|{_MERELY})\s+)?"
     rf"(?:{ABOUT}\s+)?$",
     re.I,
 )
 _DISTANCE_AFTER = re.compile(
     r"\s*(?:\([^()]*\)\s*)?(?:or\s+\S+\s*(?:%|percent)?\s*)?"
-    r"(?:higher|lower|more|less|(?:increase|rise|gain|drop|fall|decline|loss|upside|downside)\b"
+    r"(?:higher|lower|(?:more|less)(?! (?:likely|probable|than))|more than (?:the|its|today)"
+    r"|(?:increase|rise|gain|drop|fall|decline|loss|upside|downside)\b"
     r"|(?:short of|shy of|away from)\b|(?:above|below|over|under|from|off)\s+(?:the |its |our )?"
     r"(?:last|latest|current|today|median|expected|that|it\b))",
     re.I,
 )
+_FROM_BASE = re.compile(
+    r"\s*(?:higher than|lower than|above|below|over|under|from|off)\s+(?:the |its |our |where )?"
+    r"(?:last|latest|current|today|median|friday's|it (?:is|closed))",
+    re.I,
+)
+_DISTANCE_TO = re.compile(
+    rf"\b(?:upside|downside|distance|gap|way)\b[^,;]{{0,60}}\s(?:is|=|:)\s*(?:{ABOUT})?\s*$",
+    re.I,
+)
+_BRACKET = re.compile(r"\s*\(\s*")
+_AGAIN = re.compile(rf"[\s,]*(?:\(|or\b|i\.e\.|that is|some|which is)[\s,]*(?:{ABOUT})?\s*", re.I)
 _SHARE_OF = re.compile(
-    r"\s*of (?:the |its |that |what )?(?:[$]|\d|last|median|current"
+    r"\s*of (?:the |its |that |what |today's )?"
+    r"(?:[$]|\d(?!\s*-?\s*(?:month|week|day|session|trading))|last|median|current|(?:share )?price"
     r"|(?P<chance>(?:chance|probability|odds)\s+(?:of|that)\b))",
     re.I,
 )
@@ -149,6 +169,8 @@ def role_of(page: Page, figure: Figure, used: set[int]) -> str:
         used.add(after.start(after.lastgroup))
         return after.lastgroup.rstrip("_")
     start, end = page.sentence(figure)
+    if re.search(r"\b(?:i\.e\.|that is|namely),?\s*$", page.before(figure), re.I):
+        return ""
     before = [m for m in _role_words(page.prose) if start <= m.start() and m.end() <= figure.start]
     before = [match for match in before if match.start() not in used]
     if not before:
@@ -190,18 +212,34 @@ def is_difference(page: Page, figure: Figure) -> bool:
     after = after or re.match(
         r"\s*(?:above|below|over|under|beyond)\s+(?:about )?[$]?\d", page.prose[figure.end :]
     )
-    before = _DISTANCE_BEFORE.search(page.before(figure)) or re.search(
+    said = _DISTANCE_BEFORE.search(page.before(figure)) or re.search(
         r"\bby\s+(?:about\s+)?$", page.before(figure)
     )
-    bracketed = re.search(r"%\s*\(\s*$", page.before(figure))
-    return bool(
-        (before and not re.search(r"\b(?:to|at|is|are)\s*\w*\s*$", before[0])) or after or bracketed
-    )
+    before = said and not re.search(r"\b(?:to|at|is|are)\s*\w*\s*$", said[0])
+    to_end = _DISTANCE_TO.search(page.lead_in(figure))
+    return bool(before or to_end or after or is_beside_distance(page, figure))
+
+
+def is_beside_distance(page: Page, figure: Figure) -> bool:
+    """Say whether a price tells a distance again that stands as a percentage before it."""
+    for other in page.figures:
+        if other.kind == "percent" and 0 < figure.start - other.end < 2 * NEAR:
+            gap = page.prose[other.end : figure.start]
+            distance = is_signed(page, other) or _DISTANCE_BEFORE.search(page.before(other))
+            if _BRACKET.fullmatch(gap) or (distance and _AGAIN.fullmatch(gap)):
+                return True
+    return False
+
+
+def is_signed(page: Page, figure: Figure) -> bool:
+    """Say whether a figure has a plus or a minus in front."""
+    worded = re.search(r"(?<!or )\b(?:minus|plus)\s+$", page.before(figure), re.I)
+    return bool(worded) or page.clean[figure.start : figure.end].lstrip()[:1] in ("+", "-")
 
 
 def is_distance(page: Page, figure: Figure) -> bool:
     """Say whether a percentage is a change or a distance, as in "up 9 %"."""
-    if page.clean[figure.start : figure.end].lstrip()[:1] in "+-":
+    if is_signed(page, figure):
         return True
     start, _ = page.clause(figure)
     before = _DISTANCE_BEFORE.search(page.before(figure)) and not re.search(
@@ -215,14 +253,32 @@ def is_distance(page: Page, figure: Figure) -> bool:
     return bool(before or beside or _DISTANCE_AFTER.match(page.prose, figure.end))
 
 
+def is_from_base(page: Page, figure: Figure) -> bool:
+    """Say whether a percentage is counted from a price, as in "2 % above the last close"."""
+    return _FROM_BASE.match(page.prose, figure.end) is not None
+
+
+def is_of_chances(page: Page, figure: Figure) -> bool:
+    """Say whether a multiple is one of chances, as in "twice as likely"."""
+    after = r"\s*(?:as|more)\s+(?:likely|probable)|\s*(?:likelier|the (?:chance|probability|odds))"
+    return re.match(after, page.prose[figure.end :], re.I) is not None
+
+
 def base_of_share(page: Page, figure: Figure) -> str:
     """Say what a percentage is a share of: a "price" or a "chance"; else ""."""
     said = _SHARE_OF.match(page.prose, figure.end)
     return "" if said is None else "chance" if said["chance"] else "price"
 
 
+_WAY_BESIDE = re.compile(
+    rf"\b(?:up|down|gain|loss|rise|drop|fall)\s+(?:(?:of|by)\s+)?(?:{ABOUT})?\s*$", re.I
+)
+
+
 def way_near(page: Page, figure: Figure) -> int:
     """Return +1 or -1 for the direction word that stands with a distance, 0 without one."""
+    if beside := _WAY_BESIDE.search(page.lead_in(figure)):
+        return way_of(beside[0])
     after = re.match(
         r"(?:\s|\(|\))*(?:or \S+ ?(?:%|percent)? )?(?:\w+\s+)?", page.prose[figure.end :]
     )
@@ -234,6 +290,11 @@ def way_near(page: Page, figure: Figure) -> int:
     return way_of(before, last=True)
 
 
+_NEGATES = re.compile(
+    r"(?:\b(?:not|no|never)|n't)(?:[^\w,;.:()]+(?!but\b)\w+){0,3}[^\w,;.:()]+$", re.I
+)
+
+
 def way_of(text: str, *, last: bool = False) -> int:
     """Return +1 or -1 for the first (or last) direction word of `text`, 0 without one."""
     found = list(WAY.finditer(text))
@@ -241,7 +302,7 @@ def way_of(text: str, *, last: bool = False) -> int:
         return 0
     match = found[-1 if last else 0]
     way = 1 if match.lastgroup == "up" else -1
-    return -way if re.search(r"(?:\bnot|n't|no)\W+(?:\w+\W+)?$", text[: match.start()]) else way
+    return -way if _NEGATES.search(text[: match.start()]) else way
 
 
 _NOMINAL_AFTER = re.compile(
@@ -281,19 +342,29 @@ def scopes_of_percentage(page: Page, figure: Figure) -> list[tuple[int, int]]:
     return [*near, (start, figure.start), (figure.end, end)]
 
 
+_THAN_ON = re.compile(r"\bthan\s+(?:(?:it|they)\s+\w+\s+)?(?:on|at)\s+$", re.I)
+
+
 def role_of_date(page: Page, figure: Figure) -> str:
     """Say whether the words around make a date the "target" or the "as_of"; else ""."""
     start, _ = page.clause(figure)
     sentence, end = page.sentence(figure)
+    if weekday := re.search(r"\b\w+day,\s*$", page.prose[sentence:start], re.I):
+        start, _ = page.clause(replace(figure, start=sentence + weekday.start()))
     apposed = page.prose[:start].rstrip().endswith(",")
     beside = r"[\s(]*(?:[$]?[\d.,]+\s+)?(?:on|of|at|as of)?\s*(?:\w+day,?\s*)?"
     if apposed and re.fullmatch(beside, page.prose[start : figure.start]):
         start = sentence  # "the last close, on June 1, was"
+    if _THAN_ON.search(page.prose[start : figure.start]):
+        return "as_of"
     dates = [f.end for f in page.figures if f.kind == "date" and f.end <= figure.start]
     before = list(_DATE_ROLE.finditer(page.prose, max([start, *dates]), figure.start))
     if before:
         return before[-1].lastgroup or ""
     if re.search(r"\b(?:on|by|for)\s*(?:\w+day,?\s*)?$", page.prose[start : figure.start], re.I):
-        after = _DATE_ROLE.search(page.prose, figure.end, end)
+        than = re.search(r"\b(?:than|versus|compared)\b", page.prose[figure.end : end])
+        after = _DATE_ROLE.search(
+            page.prose, figure.end, figure.end + than.start() if than else end
+        )
         return (after.lastgroup or "") if after else ""
     return ""

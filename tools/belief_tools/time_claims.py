@@ -6,17 +6,21 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from belief_tools.figures import Figure, Page, is_about
 from belief_tools.known import Known
+from belief_tools.page import Figure, Page, is_about
 from belief_tools.roles import role_of_date
 from belief_tools.wording import Finding
 
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _PERIOD = r"(?:day|session|week|weekend|month|quarter|year|decade|hour|minute)"
+_NTH = ("first", "second", "third", "fourth")
+_SEASONS = {"winter": (12, 1, 2), "spring": (3, 4, 5), "summer": (6, 7, 8), "autumn": (9, 10, 11)}
+_SPANS = {"day": (1, 1), "week": (6, 8), "month": (26, 32), "quarter": (85, 95), "year": (358, 372)}
 _TIMES = re.compile(
     r"\b(?:tomorrow|tonight|overnight|midnight|noon|this (?:morning|afternoon|evening)|soon|shortly"
     r"|immediately|any (?:day|moment|time) now|weekend|Christmas|Thanksgiving|Easter|Halloween"
     r"|New Year|(?:Labor|Memorial|Independence|Valentine's) Day|(?:in |by )?Q(?P<quarter>[1-4])"
+    rf"|(?P<nth>{'|'.join(_NTH)}) (?P<part>half|quarter)(?= of\b)"
     rf"|(?:next|this|coming) (?:(?:trading|business|calendar|few|couple of) )?{_PERIOD}s?"
     rf"|within {_PERIOD}s|(?:in|within) an? (?:trading )?{_PERIOD}|(?:an?|few) {_PERIOD}s? from now"
     rf"|end of (?:the|this|next) {_PERIOD}|(?:year|month|quarter|week)[- ]?end|EO[YMQ]"
@@ -34,7 +38,8 @@ _EVENT = re.compile(
     r"\b(?:events?|earnings|results|report\w*|announce\w*|scheduled|meeting|split)\b", re.I
 )
 _EVENT_COUNT = re.compile(
-    r"(?<![\w.,$])(?P<n>\d+|no)\s+(?P<which>(?:(?:other|more|further|later|additional|another)\s+)?)"
+    r"(?<![\w.,$-])(?<!in )(?P<n>\d+|no)\s+"
+    r"(?P<which>(?:(?:other|more|further|later|additional|another)\s+)?)"
     r"(?:(?:scheduled|known|upcoming|announced|company)\s+)*(?P<noun>events?\b|later\b|\b)",
     re.I,
 )
@@ -131,19 +136,57 @@ def judge_times(page: Page, result: Mapping[str, Any], question: str) -> Iterato
         figure = Figure("words", *match.span())
         if re.search(rf"\b{re.escape(words)}\b", asked) or _is_next(words, target, as_of):
             continue
-        if match["weekday"]:
-            if any(f.kind == "date" and 0 <= f.start - figure.end < 8 for f in page.figures):
-                continue  # judged with its date
-            named = _WEEKDAYS.index(match["weekday"].lower())
-            if named in {target.weekday(), as_of.weekday()} and page.near(figure, "date"):
-                continue
-        if match["quarter"] and int(match["quarter"]) == (target.month + 2) // 3:
+        if _is_period(match, words, target, as_of):
+            continue
+        if match["weekday"] and _is_weekday(page, figure, target, as_of):
             continue
         one_session = re.fullmatch(r"next (?:\w+ )?(?:day|session)", words)
         stepwise = _ONE_STEP.search(page.prose, *page.sentence(figure))
         if one_session and (result["horizon"] == 1 or stepwise):
             continue
         yield Finding(match[0], "date", f"the text says '{match[0]}'; the target is {target}")
+
+
+def _is_weekday(page: Page, figure: Figure, target: date, as_of: date) -> bool:
+    """Say whether a weekday goes with its date, or is that of the last close or of this week."""
+    if any(f.kind == "date" and 0 <= f.start - figure.end < 8 for f in page.figures):
+        return True  # judged with its date
+    named = _WEEKDAYS.index(page.words(figure).lower())
+    if named in {target.weekday(), as_of.weekday()} and page.near(figure, "date"):
+        return True
+    of_close = re.match(r"'s\s+(?:[$]?[\d.,]+\s+)?clos|'s\s+[$]\d", page.prose[figure.end :], re.I)
+    closed = re.search(r"\bclosed\b[^.;]*$", page.lead_in(figure), re.I)
+    if named == as_of.weekday() and (of_close or closed):
+        return True
+    return named == target.weekday() and (target - as_of).days <= 7
+
+
+def _is_period(match: re.Match[str], words: str, target: date, as_of: date) -> bool:
+    """Say whether a quarter, a half, a season, an end or a span of time is the target's."""
+    if match["quarter"]:
+        return int(match["quarter"]) == (target.month + 2) // 3
+    if match["part"]:
+        months = 3 if match["part"].lower() == "quarter" else 6
+        return _NTH.index(match["nth"].lower()) == (target.month - 1) // months
+    if season := re.search(r"spring|summer|autumn|winter", words):
+        return target.month in _SEASONS[season[0]]
+    if span := re.fullmatch(r"(?:in|within) an? (?:trading )?(\w+)", words):
+        least, most = _SPANS.get(span[1], (0, -1))
+        return least <= (target - as_of).days <= most
+    end = re.search(r"end of (the|this) (\w+)$|^()(\w+)[- ]?end$", words)
+    return end is not None and _is_end(end[2] or end[4], target, as_of)
+
+
+def _is_end(period: str, target: date, as_of: date) -> bool:
+    """Say whether the target is the end of the period that the last session stands in."""
+    soon = [date.fromordinal(target.toordinal() + days) for days in range(1, 5)]
+    if period == "week":
+        return target.weekday() in (3, 4) and (target - as_of).days <= 7
+    months = {"month": 1, "quarter": 3, "year": 12}.get(period)
+    if months is None:
+        return False
+    numbers = [(12 * day.year + day.month - 1) // months for day in (target, as_of, *soon)]
+    return numbers[0] == numbers[1] and numbers[0] != numbers[-1]
 
 
 def _is_next(words: str, target: date, as_of: date) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from belief_tools.figures import NEAR, Figure, Page
+from belief_tools.page import NEAR, Figure, Page
 from belief_tools.roles import DENIES, HEDGE, NEGATED
 
 
@@ -28,12 +28,13 @@ class Finding:
 _CERTAIN = re.compile(
     r"\b(?<!%\s)(?<!percent\s)(?<!\ba\s)(?:certain(?:ly|ty)?|guarantee(?:s|d)?|definitely"
     r"|surely|undoubtedly|(?:no|without(?: a)?|beyond(?: a)?) doubt|risk-free|for sure|inevitably"
-    r"|bound to|assured(?:ly)?|impossible|a lock|sure thing|(?:is|are|it's) sure to"
+    r"|bound to|assured(?:ly)?|impossible|a lock|a sure thing|(?:is|are|it's) sure to"
     r"|can(?:'|no)t (?:lose|be wrong|fail|miss))\b",
     re.I,
 )
 _NOT_SAID = re.compile(
-    r"\b(?:cancel\w*|postpon\w*|doubl(?:e|es|ed|ing)|tripl(?:e|es|ed|ing)|halv(?:e|es|ed|ing)|(?:highest|lowest|maximum"
+    r"\b(?:intraday|(?:tomorrow's|day's|session) (?:low|high)s?|cancel\w*|postpon\w*"
+    r"|tripl(?:e|es|ed|ing)|(?:highest|lowest|maximum"
     r"|minimum|peak|(?<!track )record)[\s-](?:\w+\s){0,2}(?:price|value|close|level|high|low)s?)\b",
     re.I,
 )
@@ -146,6 +147,10 @@ def judge_subject(page: Page, result: Mapping[str, Any]) -> Iterator[Finding]:
 def judge_moves_and_advice(page: Page) -> Iterator[Finding]:
     """A forecast foresees no crash, and it gives no advice."""
     for match in _MOVES.finditer(page.prose):
+        if re.search(r"%\s+$", page.prose[: match.start()]) and re.match(
+            r"[^.;]{0,20}\b(?:would|to)\b|ral(?:ly|lies)\b", page.prose[match.start() :], re.I
+        ):
+            continue  # "a 9.4 % rally" is a distance
         if re.match(r"[^.;]{0,20}\bwould (?:require|need|take|mean)\b", page.prose[match.end() :]):
             continue
         if re.search(r"\bvolatility\W+(?:\w+\W+){0,2}$", page.prose[: match.start()], re.I):
@@ -195,6 +200,9 @@ def judge_outlook(page: Page, result: Mapping[str, Any]) -> Iterator[Finding]:
     for match in _OUTLOOK.finditer(page.prose):
         figure = Figure("words", *match.span())
         lead_in = page.lead_in(figure)
+        told = [f for f in page.near(figure, "percent") if f.end <= match.start()]
+        if told and re.match(r"\s+between\b", page.prose[match.end() :]):
+            continue  # "nine times in ten it should fall between"
         if HEDGE.search(lead_in) or re.search(r"(?:%|percent|as|equally)\s*$", lead_in, re.I):
             continue
         negated = NEGATED.search(lead_in) or re.search(r"\bless\s*$", lead_in, re.I)

@@ -86,6 +86,9 @@ def called(given):
                 "how volatile will nvidia be in June?",
                 "How high will it be at the end of March?",
                 "Should I buy Nvidia?",
+                "when will nvidia split its stock",
+                "give me a 90% range for nvidia on june 28",
+                "how much tax do i pay on my gains in 2024",
                 "how accurate is a Rolex?",
                 "split the bill",
                 "Is the right price above $900 in June?",
@@ -197,6 +200,12 @@ def test_splits_are_looked_for_in_all_there_is(tool):
 def test_one_close_is_the_past_price(tool):
     given = ask(tool, "What did Nvidia close at on 2024-02-01?")
     assert given.stop_reason == "past price" and given.tool_calls == ()
+
+
+def test_a_level_beside_a_past_day_is_compared_with_its_close(tool):
+    given = ask(tool, "Did Nvidia close above 700 on 2024-02-01?")
+    assert "(in dollars of 2024-03-01), not above $700. Nothing" in given.text
+    assert ", above $600. Nothing" in ask(tool, "Did it close above 600 on 2024-02-01?").text
 
 
 def test_after_a_record_a_follow_up_leans_on_the_price_before(tool):

@@ -23,7 +23,7 @@ from belief_tools.past_periods import read_past_period
 from belief_tools.past_price import MORE_THAN_A_CLOSE, past_price
 from belief_tools.periods import Clock, as_date
 from belief_tools.plain_words import plain_words
-from belief_tools.question_kinds import FUTURE
+from belief_tools.question_kinds import FUTURE, PAST
 from belief_tools.questions import Question
 from belief_tools.receipt import receipt, statement
 from belief_tools.target_dates import read_dates
@@ -61,7 +61,7 @@ _SURE = whole_words(
     r"|how (?:un)?certain is (?:that|this|it)|how much (?:doubt|confidence)"
 )
 _SPLIT_AHEAD = whole_words(
-    r"(?:if|suppos(?:e|ing)|assum(?:e|ing)|in case|when|once|after|with|given|what about)"
+    r"(?:if|suppos(?:e|ing)|assum(?:e|ing)|in case|once|after|with|given|what about)"
     r" (?:[\w#':-]+ ){0,4}?(?:stock |share |reverse |forward )*splits?"
 )
 _SPLIT_BEFORE = whole_words(
@@ -100,6 +100,9 @@ _SUMMED = whole_words(
 )
 
 
+_ELSEWHERE = re.compile(rf"{FUTURE.pattern}|\b(?:i|my|tax(?:es)?|we|our)\b", re.IGNORECASE)
+
+
 def topic_of(question: Question) -> Topic | None:
     """Tell which of our own tools answer a question; None when it is for others.
 
@@ -127,8 +130,8 @@ def topic_of(question: Question) -> Topic | None:
         return "sure"
     if _BELIEF.search(text) and not dated:
         return "belief"
-    if question.kind == "past_price" or (_SUMMED.search(text) and not FUTURE.search(text)):
-        return "past"
+    if question.kind == "past_price" or (_SUMMED.search(text) and not _ELSEWHERE.search(text)):
+        return None if dated and not PAST.search(text) else "past"
     return None
 
 

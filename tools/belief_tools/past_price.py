@@ -6,6 +6,7 @@ import numpy as np
 
 from belief_tools.forecast_tool import ForecastTool, cents
 from belief_tools.questions import Question
+from belief_tools.receipt import level_in_words
 
 MORE_THAN_A_CLOSE = re.compile(
     r"\b(?:highest|lowest|high|low|peak|average|mean|returns?|gain(?:ed)?|perform\w*|change[ds]?"
@@ -22,11 +23,6 @@ def past_price(question: Question, tool: ForecastTool) -> str:
         tool: holds the prices.
     """
     prices, target = tool.prices, question.target
-    if MORE_THAN_A_CLOSE.search(question.text) or MORE_THAN_A_CLOSE.search(question.wish):
-        return (
-            f"This is a question about the past that takes more than one close of {prices.name} to "
-            "answer. Ask for the close on one day, or for a future price."
-        )
     if target is None or target < prices.session[0]:
         return (
             f"This is a question about the past; the prices of {prices.name} "
@@ -38,6 +34,15 @@ def past_price(question: Question, tool: ForecastTool) -> str:
     age = "" if tool.age_in_days is None else f", {tool.age_in_days} days old"
     return (
         f"{prices.name} closed at {cents(close)} on {prices.session[row]} (in dollars of "
-        f"{prices.as_of}{then}). Nothing was forecast. The last close known is that of "
-        f"{prices.as_of} ({prices.source}{age})."
+        f"{prices.as_of}{then}){_against(close, question)}. Nothing was forecast. The last close "
+        f"known is that of {prices.as_of} ({prices.source}{age})."
     )
+
+
+def _against(close: float, question: Question) -> str:
+    """Say on which side of the levels asked about a close was."""
+    sides = [
+        f"{'above' if close > level else 'not above'} {level_in_words(level)}"
+        for level in question.levels
+    ]
+    return f", {' and '.join(sides)}" if sides else ""

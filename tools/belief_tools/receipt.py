@@ -31,7 +31,7 @@ def chances_in_words(result: ForecastResult) -> str:
 def levels_in_words(result: ForecastResult) -> str:
     """Say the chance of a close above each level asked for; empty without levels."""
     return " ".join(
-        f"The chance of a close above {_level(entry['level'])} on {result.target} "
+        f"The chance of a close above {level_in_words(entry['level'])} on {result.target} "
         f"is {percent(entry['probability'])}."
         for entry in result.prob_above
     )
@@ -41,8 +41,12 @@ def _counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def _level(level: float) -> str:
-    """A level as it was asked for: whole dollars only where there are no cents."""
+def level_in_words(level: float) -> str:
+    """Say a level as it was asked for: whole dollars only where there are no cents.
+
+    Args:
+        level: in the currency of the prices.
+    """
     return money(level) if level == round(level) else cents(level)
 
 
@@ -66,7 +70,7 @@ def receipt(result: ForecastResult, consulted_by: str, model: str | None) -> tup
         f"volatility {100 * result.volatility:.0f} % a year",
         *record_in_words(result.track_record),
         *[
-            f"chance of a close above {_level(entry['level'])}: {percent(entry['probability'])}"
+            f"chance of a close above {level_in_words(entry['level'])}: {percent(entry['probability'])}"
             for entry in result.prob_above
         ],
         *(

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from belief_tools.company_names import read_symbols
-from belief_tools.forecast_tool import ForecastTool, cents, money
+from belief_tools.forecast_tool import ForecastTool
 from belief_tools.llm import Message
 from belief_tools.plain_words import plain_words
 from belief_tools.questions import LONGEST, Question, read_question
+from belief_tools.receipt import level_in_words
 
 if TYPE_CHECKING:
     from belief_tools.answer import Answer
@@ -180,9 +181,7 @@ def carried_in_words(question: Question, symbol: str) -> str | None:
         question: as read.
         symbol: the one that is answered for.
     """
-    levels = ", ".join(
-        money(level) if level == round(level) else cents(level) for level in question.levels
-    )
+    levels = ", ".join(map(level_in_words, question.levels))
     phrase = f" ({question.phrase!r})" if question.phrase else ""
     words = {
         "company": symbol,

@@ -282,14 +282,12 @@ def _ratio(text: str) -> float | None:
 def _past(question: Question, tool: ForecastTool) -> Answer:
     """The close of one session, or what a period came to."""
     text = plain_words(question.text)
-    if _SPLIT_BEFORE.search(text):
+    splits = _SPLIT_BEFORE.search(text) is not None
+    wished = f"{text} {plain_words(question.wish)}"  # "and in February?"
+    if splits or _SUMMED.search(wished) or MORE_THAN_A_CLOSE.search(wished):
         calls = _Calls(tool)
-        return _answered(
-            question, calls, calls.history(*_period(question, tool, ever=True)).summary
-        )
-    if _SUMMED.search(text) or MORE_THAN_A_CLOSE.search(text):
-        calls = _Calls(tool)
-        return _answered(question, calls, calls.history(*_period(question, tool)).summary)
+        summed = calls.history(*_period(question, tool, ever=splits))
+        return _answered(question, calls, summed.summary)
     carried = carried_in_words(question, tool.prices.symbol)
     return without_model(
         question.text,

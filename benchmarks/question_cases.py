@@ -15,7 +15,6 @@ passed the checks, was repaired at the second try, or was replaced by the belief
 """
 
 import json
-import re
 import sys
 from collections import Counter
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ from belief_tools import history_tool
 from belief_tools.dispatch import answer
 from belief_tools.forecast_tool import ForecastTool
 from belief_tools.local_model import local_endpoint
+from belief_tools.looked_up import PAST_PRICE
 from belief_tools.turns import read, turn_of
 
 QUESTIONS = Path(__file__).with_name("cases") / "questions.jsonl"
@@ -105,14 +105,12 @@ def replied(case, tool, totals):
         levels = tuple(float(entry["level"]) for entry in given.result.prob_above)
         target = given.result.target if case["target"] else None
         return Understood("forecast", target, levels), given.text
-    summed = next((c["result"] for c in given.tool_calls if c["name"] == history_tool.NAME), None)
-    if summed is not None:
-        return Understood("past_price", summed["last_date"]), given.text
-    if given.stop_reason != "past price":
+    told = next((c["result"] for c in given.tool_calls if c["name"] == history_tool.NAME), None)
+    if told is None:
         return Understood("other"), given.text
-    day = re.search(r"closed at .* on (\d{4}-\d\d-\d\d)", given.text)
-    levels = read(case["question"], tool, earlier).levels
-    return Understood("past_price", day and day[1], levels), given.text
+    of_one = given.stop_reason == PAST_PRICE
+    levels = read(case["question"], tool, earlier).levels if of_one else ()
+    return Understood("past_price", told["last_date"], levels), given.text
 
 
 def misread(asked, understand):

@@ -89,6 +89,11 @@ def test_json_has_one_answer_a_line(ask):
     assert first["target"] == "2024-06-21" and second["stop_reason"] == "not a price question"
 
 
+def test_a_question_in_a_heading_cannot_command_a_terminal(ask):
+    done = ask(["How often were you \x1b]0;pwned\x07\x1b[31mright?", QUESTION])
+    assert "\x1b" not in done.out and "\x07" not in done.out and done.out.startswith("> How often")
+
+
 def test_one_question_fails_as_it_did(ask):
     done = ask(["What will Nvidia cost on 2044-01-04?"])
     assert done.code == 2 and done.out == "" and done.err.startswith("belief: ")

@@ -1,88 +1,27 @@
-"""The walk forward: nothing from later, nothing lost, nothing off by a session."""
+"""The walk forward: nothing from later, nothing off by a session."""
 
 import dataclasses
-import types
 from itertools import pairwise
 
 import numpy as np
-import pyarrow as pa
 import pytest
+from walked import PLAN, columns, day, made, stand_in, walk
 
-from belief import backtest, backtest_parts, models
-from belief.backtest import Plan, about, usual_models, walk_forward
-from belief.backtest_parts import COVERED, PART_LENGTH, QUANTILES
-from belief.backtest_plots import figures
-from belief.backtest_summary import Row, summarise, usual_reference
-from belief.errors import BeliefError, FitError, UsageError
+from belief import models
+from belief.backtest import Plan, usual_models, walk_forward
+from belief.backtest_parts import COVERED, QUANTILES
+from belief.backtest_summary import usual_reference
+from belief.errors import UsageError
 from belief.fitted_model import Reached
 from belief.forecast import NORMAL_SCORES, Forecast
-from belief.prices import COLUMNS, Prices, Split
-from belief.sessions import session_after, sessions_between
+from belief.prices import COLUMNS, Split
+from belief.sessions import session_after
 from belief.sources import load_prices
-
-
-def day(text):
-    return np.datetime64(text, "D")
 
 
 @pytest.fixture(scope="module")
 def nvda():
     return load_prices("NVDA")
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    """Where parts are kept; each test has its own, for the stand-ins share names."""
-    monkeypatch.setattr(backtest, "cache_dir", lambda: tmp_path / "cache")
-    return tmp_path / "cache" / "backtests"
-
-
-def stand_in(monkeypatch, name="stand_in", *, sd=0.03, **functions):
-    """Put a model in place that always forecasts the same, but for the functions given."""
-    usual = {
-        "fit": lambda model, observations, start: Reached({"x": np.zeros(1)}, 0.0, 1, True),
-        "carry": lambda fitted, observations: dict(fitted.parameters),
-        "forecast_quantiles": lambda fitted, horizons, outlook, generator: np.array(
-            [sd * np.sqrt(horizon) * NORMAL_SCORES for horizon in horizons]
-        ),
-    }
-    module = types.SimpleNamespace(**usual | functions)
-    monkeypatch.setitem(models.KINDS, name, (module, module))
-    monkeypatch.setattr(models, "MODELS", tuple(models.KINDS))
-    return name
-
-
-def walk(n_sessions, *, seed=0):
-    """Sessions and a random walk of the log price."""
-    session = sessions_between(day("2015-01-02"), day("2020-12-31"))[:n_sessions]
-    steps = np.random.default_rng(seed).normal(0.0005, 0.02, n_sessions)
-    return session, np.log(50.0) + np.cumsum(steps)
-
-
-def made(session, log_price, splits=()):
-    """Prices as traded whose split-adjusted log closes are these."""
-    close = np.exp(log_price)
-    for split in splits:
-        close[session < split.session] *= split.ratio
-    return Prices(
-        symbol="XYZ",
-        name="Xyz",
-        currency="USD",
-        session=session,
-        open=close,
-        high=close,
-        low=close,
-        close=close,
-        volume=np.zeros(len(session)),
-        splits=tuple(splits),
-        source="made up",
-        splits_known=True,
-        retrieved_at=None,
-    )
-
-
-def columns(table, *names):
-    return [table.column(name).to_numpy() for name in names]
 
 
 # nothing is off by a session
@@ -269,143 +208,6 @@ def test_a_target_the_prices_do_not_have_gives_no_row(monkeypatch):
     assert len(told) == 59 + 55
 
 
-# nothing is lost, and nothing depends on who walks
-
-
-PLAN = Plan(
-    first=day("2024-01-02"),
-    last=day("2024-04-02"),
-    horizons=(1, 5),
-    models=("chain", "few_state_static"),
-    refit_every=40,
-)
-
-
-@pytest.fixture(scope="module")
-def unbroken(nvda, tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        apart = tmp_path_factory.mktemp("unbroken")
-        patch.setattr(backtest, "cache_dir", lambda: apart)
-        return walk_forward(nvda, PLAN)
-
-
-def entries(folder):
-    return sorted(folder.rglob("*.part"))
-
-
-def test_an_interrupted_walk_goes_on_where_it_was_and_ends_the_same(nvda, folder, unbroken):
-    def interrupt(done, total):
-        assert total == 2 * 63
-        if done >= 40:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        walk_forward(nvda, PLAN, progress=interrupt)
-    before = {path: path.stat().st_mtime_ns for path in entries(folder)}
-    assert len(before) == 2
-    told = []
-    table = walk_forward(nvda, PLAN, progress=lambda done, total: told.append(done))
-    assert table.equals(unbroken, check_metadata=True)
-    assert told == [42, 63, 84, 105, 126]
-    assert {path: path.stat().st_mtime_ns for path in before} == before
-
-
-def test_a_damaged_part_is_walked_again_and_the_others_are_not(nvda, folder, unbroken):
-    walk_forward(nvda, PLAN)
-    paths = entries(folder)
-    assert len(paths) == 6
-    content = bytearray(paths[1].read_bytes())
-    content[len(content) // 2] ^= 1
-    paths[1].write_bytes(content)
-    paths[2].write_bytes(paths[0].read_bytes())  # whole, but another part
-    paths[3].write_bytes(b"")
-    paths[5].unlink()
-    spoilt = {1, 2, 3, 5}
-    whole = {path: path.stat().st_mtime_ns for n, path in enumerate(paths) if n not in spoilt}
-    assert walk_forward(nvda, PLAN).equals(unbroken, check_metadata=True)
-    assert {path: path.stat().st_mtime_ns for path in whole} == whole
-    assert entries(folder) == paths
-
-
-def test_two_processes_walk_to_the_same_table(nvda, unbroken):
-    told = []
-    table = walk_forward(
-        nvda,
-        dataclasses.replace(PLAN, n_jobs=2),
-        progress=lambda done, total: told.append((done, total)),
-    )
-    assert table.equals(unbroken, check_metadata=True)
-    assert told[0] == (0, 126) and told[-1] == (126, 126)
-    assert told == sorted(set(told))
-
-
-def test_one_more_model_leaves_the_others_as_they_were(monkeypatch, nvda, folder):
-    plan = dataclasses.replace(PLAN, models=("chain",))
-    alone = walk_forward(nvda, plan)
-    model = stand_in(monkeypatch)
-    told = []
-    both = walk_forward(
-        nvda,
-        dataclasses.replace(plan, models=(model, "chain")),
-        progress=lambda done, total: told.append((done, total)),
-    )
-    assert told[0] == (63, 126)
-    assert both.slice(both.num_rows - alone.num_rows).equals(alone)
-    assert both.column("model").to_pylist()[0] == model
-
-
-def test_prices_after_the_last_target_are_no_reason_to_walk_again(monkeypatch, nvda, folder):
-    model = stand_in(monkeypatch)
-    plan = dataclasses.replace(PLAN, models=(model,))
-    table = walk_forward(nvda, plan)
-    end = session_after(day("2024-04-02"), 5)
-    told = []
-    again = walk_forward(nvda.until(end), plan, progress=lambda done, total: told.append(done))
-    assert told == [63] and again.equals(table)
-    walk_forward(nvda.until(end - 1), plan, progress=lambda done, total: told.append(done))
-    assert told[1] == 0
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"first": day("2024-01-03")},
-        {"last": day("2024-04-01")},
-        {"horizons": (1, 6)},
-        {"refit_every": 41},
-    ],
-)
-def test_another_plan_is_another_walk(monkeypatch, nvda, folder, change):
-    plan = dataclasses.replace(PLAN, models=(stand_in(monkeypatch),))
-    walk_forward(nvda, plan)
-    told = []
-    walk_forward(
-        nvda,
-        dataclasses.replace(plan, **change),
-        progress=lambda done, total: told.append(done),
-    )
-    assert told[0] == 0
-
-
-def test_a_part_that_cannot_be_kept_says_where(monkeypatch, nvda, folder):
-    folder.parent.mkdir()
-    folder.write_text("a file where the folder should be", encoding="utf-8")
-    plan = dataclasses.replace(PLAN, models=(stand_in(monkeypatch),))
-    with pytest.raises(BeliefError, match=r"cannot keep a finished part in .*BELIEF_CACHE_DIR"):
-        walk_forward(nvda, plan)
-
-
-def test_a_fit_that_fails_names_the_model_and_the_day(monkeypatch, nvda):
-    def fit(model, observations, start):
-        if len(observations) > 6300:
-            raise FitError("these prices do not move")
-        return Reached({"x": np.zeros(1)}, 0.0, 1, True)
-
-    model = stand_in(monkeypatch, fit=fit)
-    with pytest.raises(FitError, match=r"stand_in at 2024-\d\d-\d\d: these prices do not move"):
-        walk_forward(nvda, dataclasses.replace(PLAN, models=(model,), refit_every=1))
-
-
 # what can be asked for
 
 
@@ -463,133 +265,3 @@ def test_the_usual_models_and_the_usual_reference_are_those_there_are(monkeypatc
     assert usual_reference(["chain", "random_walk", "garch_t", "belief"]) == "garch_t"
     assert usual_reference(["random_walk", "chain"]) == "random_walk"
     assert usual_reference(["few_state", "chain"]) == "chain"
-
-
-def test_a_table_says_what_it_is_of_even_from_a_file(tmp_path, unbroken):
-    from pyarrow import parquet
-
-    parquet.write_table(unbroken, tmp_path / "table.parquet")
-    said = about(parquet.read_table(tmp_path / "table.parquet"))
-    assert (said["symbol"], said["from"], said["to"]) == ("NVDA", "2024-01-02", "2024-04-02")
-    assert said["models"] == ["chain", "few_state_static"] and said["refit_every"] == 40
-    with pytest.raises(ValueError, match="does not say what it is of"):
-        about(unbroken.replace_schema_metadata(None))
-
-
-# summing up
-
-
-def newey_west(values, lag):
-    """Standard error of a mean, written out."""
-    n, mean = len(values), values.mean()
-    total = 0.0
-    for s in range(n):
-        for t in range(max(0, s - lag), min(n, s + lag + 1)):
-            total += (1 - abs(s - t) / (lag + 1)) * (values[s] - mean) * (values[t] - mean)
-    return np.sqrt(total) / n
-
-
-def test_the_summary_is_what_numpy_makes_of_the_rows(unbroken):
-    rows = summarise(unbroken, "chain")
-    assert [(row.model, row.horizon) for row in rows] == [
-        ("chain", 1),
-        ("few_state_static", 1),
-        ("chain", 5),
-        ("few_state_static", 5),
-    ]
-    found = rows[3]
-    mine, base = (
-        unbroken.filter(
-            (pa.compute.field("model") == model) & (pa.compute.field("horizon") == 5)
-        ).to_pydict()
-        for model in ("few_state_static", "chain")
-    )
-    mine, base = ({k: np.array(v) for k, v in each.items()} for each in (mine, base))
-    lag = 6  # 1.5 times the four sessions by which neighbours overlap
-    gain = mine["log_score"] - base["log_score"]
-    assert (found.n, found.n_windows, found.n_compared, found.reference) == (63, 13, 63, "chain")
-    assert found.log_score == pytest.approx(mine["log_score"].mean(), rel=1e-12)
-    assert found.gain == pytest.approx(gain.mean(), rel=1e-9)
-    assert found.t_value == pytest.approx(gain.mean() / newey_west(gain, lag), rel=1e-9)
-    less = base["crps"] - mine["crps"]
-    assert found.crps_t_value == pytest.approx(less.mean() / newey_west(less, lag), rel=1e-9)
-    for score in ("crps", "absolute_error", "interval_score"):
-        assert getattr(found, score) == pytest.approx(mine[score].mean(), rel=1e-12)
-        ratio = mine[score].mean() / base[score].mean()
-        assert getattr(found, f"{score}_ratio") == pytest.approx(ratio, rel=1e-12)
-    for level in (50, 80, 90, 95):
-        hit = mine[f"covered_{level}"].astype(float)
-        assert getattr(found, f"coverage_{level}") == pytest.approx(hit.mean(), rel=1e-12)
-        error = getattr(found, f"coverage_{level}_se")
-        assert error == pytest.approx(newey_west(hit, lag), rel=1e-9)
-    pit = np.sort(mine["pit"])
-    steps = np.arange(64) / 63
-    distance = max((steps[1:] - pit).max(), (pit - steps[:-1]).max())
-    assert found.pit_distance == pytest.approx(distance, rel=1e-12)
-
-
-def test_the_reference_is_not_compared_with_itself(unbroken):
-    own = summarise(unbroken, "chain")[0]
-    assert own.model == own.reference == "chain"
-    assert (own.gain, own.t_value, own.crps_ratio, own.crps_t_value) == (None,) * 4
-    assert (own.absolute_error_ratio, own.interval_score_ratio) == (None, None)
-
-
-def test_models_are_compared_on_the_origins_both_have(unbroken):
-    field = pa.compute.field
-    late = np.datetime64("2024-03-01").item()
-    cut = unbroken.filter((field("model") == "chain") | (field("origin") >= late))
-    whole, part = summarise(unbroken, "chain"), summarise(cut, "chain")
-    only_late = summarise(unbroken.filter(field("origin") >= late), "chain")
-    assert part[0] == whole[0]
-    assert part[1] == only_late[1]
-    turned = summarise(cut, "few_state_static")[0]
-    assert (turned.n, turned.n_compared) == (63, only_late[1].n)
-    assert turned.gain == pytest.approx(-only_late[1].gain, rel=1e-12)
-    assert turned.log_score == whole[0].log_score
-
-
-def test_too_few_origins_have_means_but_no_t_values(unbroken):
-    few = unbroken.filter(pa.compute.field("origin") <= np.datetime64("2024-01-05").item())
-    for row in summarise(few, "chain"):
-        assert np.isfinite(row.log_score)
-        if row.horizon == 5:
-            assert (row.n, row.n_windows, row.t_value, row.coverage_50_se) == (4, 1, None, None)
-    assert set(Row._fields) >= {"model", "horizon", "log_score", "crps", "gain", "t_value", "n"}
-
-
-def test_a_reference_that_is_not_there_is_named(unbroken):
-    for draw in (summarise, figures):
-        with pytest.raises(UsageError, match="'garch_t' is not one of the models chain, few_state"):
-            draw(unbroken, "garch_t")
-
-
-def test_the_pictures_show_every_model_at_the_shortest_and_the_longest_horizon(unbroken):
-    drawn = figures(unbroken, "chain")
-    assert list(drawn) == ["log_score_gain", "pit", "reliability", "coverage_by_year"]
-    for name, figure in drawn.items():
-        assert len(figure.axes) == (4 if name == "coverage_by_year" else 2)
-        for axes in figure.axes:
-            labels = [text.get_text() for text in axes.get_legend().get_texts()]
-            assert any("chain" in label for label in labels) and "few_state_static" in labels
-            assert axes.get_xlabel() and axes.get_ylabel()
-            title = axes.get_title(loc="left")
-            assert title.startswith(("NVDA, 1 session ahead:", "NVDA, 5 sessions ahead:"))
-    (line,) = (
-        line
-        for line in drawn["log_score_gain"].axes[1].lines
-        if line.get_label() == "few_state_static"
-    )
-    row = summarise(unbroken, "chain")[3]
-    assert line.get_ydata()[-1] == pytest.approx(row.gain * row.n, rel=1e-9)
-
-
-def test_coverage_by_year_is_that_of_the_year(unbroken):
-    axes = figures(unbroken, "chain")["coverage_by_year"].axes[1]
-    (line,) = (line for line in axes.lines if line.get_label() == "chain")
-    assert list(line.get_xdata()) == [2024]
-    assert line.get_ydata()[0] == pytest.approx(100 * summarise(unbroken)[0].coverage_90, rel=1e-12)
-
-
-def test_a_part_holds_some_work_but_not_much():
-    assert PART_LENGTH == 21 and backtest_parts.INTERVAL_LEVEL == 0.9

@@ -1,6 +1,7 @@
 """Several symbols in one question: which are named, what is said of each, and their answers."""
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -88,6 +89,49 @@ def test_the_part_of_a_symbol_ends_where_the_next_is_named():
     text = "By June, is Nvidia above 5 and Microsoft above 6?"
     assert own_part(text, NAMES, "NVDA") == "By June, is ###### above 5 and "
     assert own_part(text, NAMES, "AMD") is None
+
+
+WORDS = {
+    "NVDA": ("Nvidia",),
+    "COST": ("Costco Wholesale",),
+    "TGT": ("Target",),
+    "GAP": ("Gap",),
+    "ALL": ("Allstate",),
+    "ON": ("ON Semiconductor",),
+    "MAR": ("Marriott",),
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("What will Nvidia cost on 2025-03-31?", ("NVDA",)),
+        ("what would it cost in June?", ("NVDA",)),
+        ("price target for Nvidia in June", ("NVDA",)),
+        ("a gap in Nvidia by June?", ("NVDA",)),
+        ("WHERE WILL NVIDIA BE ON MONDAY? ALL TIME HIGH?", ("NVDA",)),
+        ("Nvidia on 28 MAR 2024", ("NVDA",)),
+        ("Where will COST be in June?", ("COST",)),
+        ("Where will $ALL and $on be in June?", ("ALL", "ON")),
+        ("Will Target rise by June, and the Gap?", ("TGT", "GAP")),
+        ("target stock in June?", ("TGT",)),
+    ],
+)
+def test_a_name_that_is_a_word_counts_only_where_it_is_marked(text, expected):
+    assert symbols_of(text, WORDS, "NVDA") == expected
+
+
+def test_five_hundred_symbols_are_read_in_no_time():
+    names = {f"ZQ{n}": (f"Zyxel {n} Works",) for n in range(500)}
+    symbols_of("Where will Zyxel 7 Works be in June?", names, "NVDA")
+    begun = time.perf_counter()
+    assert symbols_of("Where will Zyxel 7 Works be in a week?", names, "NVDA") == ("ZQ7",)
+    assert time.perf_counter() - begun < 0.2
+
+
+def test_a_level_of_a_company_without_prices_is_not_taken():
+    text = "Will Nvidia be above 150 and Tesla above 50 in June?"
+    assert readings(text)["NVDA"].levels == (150.0,)
 
 
 @pytest.mark.parametrize(

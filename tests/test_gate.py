@@ -122,7 +122,7 @@ def test_an_answer_that_turns_wrong_is_taken_back_and_the_second_is_shown(tool, 
     wrong = f"{sentences[0]} It may well reach $5,000."
     given, seen, _ = consulted(tool, pieces(wrong), pieces(sentences[0]))
     assert given.stop_reason == "repaired"
-    assert seen == [sentences[0], "", sentences[0]]
+    assert seen == [sentences[0], "", given.text] and given.text.startswith(sentences[0])
 
 
 def test_no_rejected_figure_is_ever_shown(tool, result):

@@ -19,8 +19,8 @@ def scored():
 def test_there_are_at_least_300_cases_and_half_of_them_are_wrong(scored):
     n_right = sum(one.case["ok"] for one in scored)
     assert len(scored) >= 300
-    assert abs(2 * n_right - len(scored)) <= 0.02 * len(scored)
-    assert {one.case["result"] for one in scored} == set(range(6))
+    assert abs(2 * n_right - len(scored)) <= 0.03 * len(scored)
+    assert {one.case["result"] for one in scored} == set(range(12))
 
 
 def test_every_wrong_answer_differs_from_a_right_one_and_says_where(scored):
@@ -61,7 +61,7 @@ def test_a_file_of_answers_is_scored_on_the_results_named_like_it(tmp_path, caps
     answers, results = tmp_path / "unseen_answers.jsonl", tmp_path / "unseen_results.json"
     assert results_of(answers) == results
     asked = json.loads((grounding_cases.CASES / "results.json").read_text(encoding="utf-8"))
-    results.write_text(json.dumps(asked[-1:]), encoding="utf-8")
+    results.write_text(json.dumps(asked[5:6]), encoding="utf-8")
     right = {"result": 0, "answer": "The median is $7.71.", "ok": True, "wrong": "", "note": ""}
     wrong = {"result": 0, "answer": "The median is $834.", "ok": False, "wrong": "$834", "note": ""}
     answers.write_text("\n".join(map(json.dumps, (right, wrong))), encoding="utf-8")

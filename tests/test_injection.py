@@ -84,7 +84,8 @@ def test_an_attack_in_the_question_ends_in_the_beliefs_own_statement(tool, attac
 def test_a_true_sentence_passes_though_the_question_attacks(tool):
     true = "Nvidia is expected at $834 on 2024-03-28."
     given, _ = asked(tool, ATTACKS["an order"], true)
-    assert (given.stop_reason, given.text) == ("answered", true)
+    assert given.stop_reason == "answered" and given.text.startswith(true)
+    assert given.text.endswith("The chance of a close above $5,000 on 2024-03-28 is under 1 %.")
 
 
 def test_a_question_that_fakes_a_tool_result_is_still_only_a_question(tool):

@@ -390,6 +390,18 @@ def test_a_key_repeated_in_a_body_without_structure_is_never_shown():
     assert KEY not in refusal(refuses_key)
 
 
+def test_a_key_in_a_reply_is_hidden():
+    echoed = tool_calls([(KEY, f'{{"x": "{KEY}"}}')], content=f"Your key is {KEY}.")
+    with chat_server([echoed]) as server:
+        reply = ask(server)
+    assert KEY not in repr(reply) and reply.text == "Your key is ***."
+
+
+def test_of_very_many_calls_in_one_reply_the_first_are_read():
+    with chat_server([tool_calls([("forecast_price", ARGUMENTS)] * 1_000)]) as server:
+        assert len(ask(server).tool_calls) == 8
+
+
 def test_a_key_is_in_no_representation():
     endpoint = Endpoint(None, "m", KEY, name="m", calls_tools=True)
     assert KEY not in f"{endpoint} {endpoint!r}"

@@ -8,7 +8,7 @@ import pytest
 from belief.errors import UsageError
 from belief_tools import belief_tool, forecast_tool, history_tool, record_tool
 from belief_tools.dispatch import answer
-from belief_tools.looked_up import FROM_TOOL, topic_of
+from belief_tools.looked_up import FROM_TOOL, PAST_PRICE, topic_of
 from belief_tools.questions import read_question
 from belief_tools.receipt import statement
 from belief_tools.turns import read, turn_of
@@ -86,6 +86,9 @@ def called(given):
                 "how volatile will nvidia be in June?",
                 "How high will it be at the end of March?",
                 "Should I buy Nvidia?",
+                "What is the median price for June 2025?",
+                "NVDA average price in 2025?",
+                "volatility over the coming month?",
                 "when will nvidia split its stock",
                 "give me a 90% range for nvidia on june 28",
                 "how much tax do i pay on my gains in 2024",
@@ -175,10 +178,24 @@ def test_the_ratio_of_a_split_is_read(tool, text, words):
     assert words in given.text and any("21 sessions were assumed" in n for n in given.notes)
 
 
-@pytest.mark.parametrize("text", ["what if it splits 0-for-1?", "what if it splits 1-for-1?"])
-def test_a_ratio_that_cannot_be_is_refused(tool, text):
+@pytest.mark.parametrize("ratio", ["0-for-1", "1-for-1", "1-for-1000000", "1000-for-1"])
+def test_a_ratio_that_cannot_be_is_refused(tool, ratio):
     with pytest.raises(UsageError, match="ratio"):
-        ask(tool, text)
+        ask(tool, f"what if it splits {ratio}?")
+
+
+@pytest.mark.parametrize(
+    "text", ["what if it splits at 9:30?", "what if it splits and goes from 100 to 200?"]
+)
+def test_other_numbers_are_no_ratio(tool, text):
+    assert "2-for-1 split, say" in ask(tool, text).text
+
+
+def test_a_split_keeps_the_date_of_its_own_question(tool):
+    given = ask(tool, "What will Nvidia be on 2024-06-28 if it splits 2.5-for-1?")
+    assert given.result is not None and given.result.target == "2024-06-28"
+    assert not any("assumed" in note for note in given.notes)
+    assert f"${given.result.median / 2.5:,.0f}" in given.text
 
 
 def test_a_period_is_summed_up(tool):
@@ -192,6 +209,45 @@ def test_a_year_that_goes_on_ends_at_as_of(tool):
     assert given.tool_calls[0]["arguments"]["last_date"] == "2024-03-01"
 
 
+@pytest.mark.parametrize(
+    ("texts", "first"),
+    [
+        (
+            ["What did it close at on 2023-06-30?", "how much has it gained since then?"],
+            "2023-06-30",
+        ),
+        (["What was the highest close in 2023?", "and in 2022?"], "2022-01-01"),
+        (["What was the highest close in 2023?", "and since 2020?"], "2020-01-01"),
+    ],
+)
+def test_a_follow_up_sums_up_its_own_period(tool, texts, first):
+    turns = []
+    for text in texts:
+        given = answer(text, tool, nobody, earlier=turns)
+        turns.append(turn_of(read(text, tool, turns), given))
+    assert given.tool_calls[0]["arguments"]["first_date"] == first
+
+
+def test_a_period_that_is_not_named_is_said_to_be_assumed(tool):
+    given = ask(tool, "what was the highest close?")
+    assert any("the last 21 sessions were taken" in note for note in given.notes)
+
+
+def test_a_past_period_that_lies_ahead_is_refused(tool):
+    with pytest.raises(UsageError, match="after the last known session"):
+        ask(tool, "how much did it gain in June 2025?")
+
+
+def test_a_holiday_of_the_past_is_the_session_before(tool):
+    given = ask(tool, "How did it do on 2023-12-25?")
+    assert given.tool_calls[0]["arguments"]["last_date"] <= "2023-12-25"
+
+
+def test_after_a_price_of_the_past_doubt_has_no_target(tool):
+    given = ask(tool, "What did Nvidia close at on 2024-02-01?", "how sure are you?")
+    assert not any("2024-02-01" in note for note in given.notes)
+
+
 def test_splits_are_looked_for_in_all_there_is(tool):
     given = ask(tool, "has nvidia ever split?")
     assert given.text.endswith("4-for-1 on 2021-07-20.") and "2-for-1 on 2000-06-27" in given.text
@@ -199,7 +255,8 @@ def test_splits_are_looked_for_in_all_there_is(tool):
 
 def test_one_close_is_the_past_price(tool):
     given = ask(tool, "What did Nvidia close at on 2024-02-01?")
-    assert given.stop_reason == "past price" and given.tool_calls == ()
+    assert given.stop_reason == PAST_PRICE and called(given) == [history_tool.NAME]
+    assert given.tool_calls[0]["result"]["final_close"] == 630.27 and "$630.27" in given.text
 
 
 def test_a_level_beside_a_past_day_is_compared_with_its_close(tool):

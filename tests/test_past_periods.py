@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from belief.errors import BeliefError, UsageError
 from belief_tools.past_periods import EARLIEST, read_past_period
 
 AS_OF = np.datetime64("2024-03-01")
@@ -19,6 +20,7 @@ def period(text):
     [
         ("How much has Nvidia gained since January?", "2024-01-01", "2024-03-01"),
         ("how has it done since 2020-03-20?", "2020-03-20", "2024-03-01"),
+        ("and since 2020?", "2020-01-01", "2024-03-01"),
         ("the highest close in 2023?", "2023-01-01", "2023-12-29"),
         ("the highest close in 2024?", "2024-01-01", "2024-03-01"),  # what there is of it
         ("average price last month", "2024-02-01", "2024-02-29"),
@@ -44,18 +46,21 @@ def test_a_period_is_read(text, first, last):
     assert period(text) == (first, last)
 
 
-@pytest.mark.parametrize("text", ["what was the highest close?", "", "Nvidia", "in June 2025"])
+@pytest.mark.parametrize("text", ["what was the highest close?", "", "Nvidia"])
 def test_no_period_is_none(text):
     assert period(text) is None
 
 
 @pytest.mark.parametrize("text", ["the last 9999 years", "since 31 February", "last 0 days"])
 def test_a_period_that_cannot_be_is_said_or_none(text):
-    from belief.errors import BeliefError
-
     try:
         found = period(text)
     except BeliefError as error:
         assert "\n" not in str(error)
     else:
         assert found is None or found[0] <= found[1]
+
+
+def test_a_period_ahead_is_an_error():
+    with pytest.raises(UsageError, match="in June 2025"):
+        period("in June 2025")

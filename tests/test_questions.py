@@ -358,3 +358,8 @@ def test_a_follow_up_made_to_be_slow_is_read_quickly(piece):
     started = time.process_time()
     follow((piece * 2_000)[:2_000])
     assert time.process_time() - started < 0.2
+
+
+def test_numbers_without_end_are_left_as_words():
+    asked = read(f"Will Nvidia reach {'hundred ' * 160}in June?")
+    assert asked.kind == "future_price"

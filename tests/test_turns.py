@@ -117,6 +117,16 @@ def test_a_session_that_was_assumed_is_kept(tool):
     assert not any("assumed" in note or "chosen" in note for note in second.notes)
 
 
+def test_a_bare_number_counts_in_the_unit_before(tool):
+    given = talk(tool, "Where will Nvidia be in a month?", "and in two?").given[1]
+    assert (target_of(given), levels_of(given)) == ("2024-05-01", [])
+
+
+def test_now_is_the_last_close_whatever_was_asked_before(tool):
+    given = talk(tool, "What was Nvidia's price in July 2023?", "what is its price now?").given[1]
+    assert "closed at $822.79 on 2024-03-01" in given.text
+
+
 def test_a_whole_question_starts_fresh(tool):
     given = talk(tool, ABOVE, "What will Nvidia cost in June 2024?").given[1]
     assert (target_of(given), levels_of(given)) == ("2024-06-28", [])

@@ -111,7 +111,9 @@ def test_other_targets_are_left_alone(tool: ForecastTool):
     view = View(median=900.0, low=800.0, high=1000.0, confidence=0.5)
     viewed = dataclasses.replace(tool, views={"2024-03-28": view})
     same = {"symbol": "NVDA", "target_date": "2024-04-05", "price_levels": None}
-    assert viewed.run(viewed.check(same)) == tool.run(tool.check(same))
+    alone, usual = viewed.run(viewed.check(same)), tool.run(tool.check(same))
+    assert dataclasses.replace(alone, notes=usual.notes) == usual
+    assert any("no view of yours is recorded for 2024-04-05" in note for note in alone.notes)
 
 
 def test_the_command_records_a_view_and_refuses_what_is_none(monkeypatch, tmp_path):

@@ -1,6 +1,7 @@
 """Questions one after the other: from the command line, a file, or a pipe."""
 
 import functools
+import io
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +14,7 @@ from belief_tools.desk import Desk
 from belief_tools.dispatch import NO_PRICE, answer
 from belief_tools.llm import Endpoint
 from belief_tools.recording import ConversationLog
-from belief_tools.terminal import LiveText, print_answer, say_error
+from belief_tools.terminal import LiveText, one_line, print_answer, say_error
 from belief_tools.turns import symbols_of
 
 REPLACED = 6
@@ -43,6 +44,8 @@ def questions_of(question: str | None, file: Path | None) -> list[str]:
 
 def _lines(file: Path | None) -> Iterator[str]:
     if file is None:
+        if isinstance(sys.stdin, io.TextIOWrapper):
+            sys.stdin.reconfigure(encoding="utf-8", errors="replace")
         yield from sys.stdin
         return
     try:
@@ -90,7 +93,7 @@ def answer_all(
             continue
         live = LiveText() if sys.stdout.isatty() and not as_json else None
         if not alone and not as_json:
-            print(("" if place == 0 else "\n") + f"> {text}")
+            print(("" if place == 0 else "\n") + f"> {one_line(text)}")
         try:
             given = _answer(text, desk, symbol, connected, mode, log, live)
             _show(given, live, as_json, alone=alone)
@@ -99,7 +102,7 @@ def answer_all(
         except BeliefError as error:
             if alone:
                 raise
-            say_error(f"{text[:60]}: {error}")
+            say_error(f"{one_line(text, longest=60)}: {error}")
             codes.append(error.exit_code)
     return next((code for code in codes if code), 0)
 

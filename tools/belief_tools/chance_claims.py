@@ -25,7 +25,8 @@ GAP = re.compile(r"\b(?:upside|downside|distance|gap)\b", re.I)
 # in "more likely to rise than to fall (52 %)" the first is meant
 _LIKELIER = re.compile(r"(?<=likely to )(\w+) than\b.*", re.I | re.S)
 _SPEAKS_OF_MOVE = re.compile(
-    r"\b(?:ris|rose|increas|climb|gain|fall|fell|drop|declin|mov|chang|go\b|went|need|requir|jump|slip"
+    r"\b(?:ris|rose|increas|climb|gain|fall|fell|drop|declin|mov|chang|go\b|went|need|requir"
+    r"|jump|slip"
     r"|los[es]|away|up\b|down\b|upside|downside|would|higher|lower|short|off\b)\w*",
     re.I,
 )

@@ -23,7 +23,8 @@ _AGAINST = re.compile(
     re.I,
 )
 _ODDS_BEFORE = re.compile(
-    r"(?:\bodds\b|\bby\s+(?=(?:about|roughly|around|over|nearly|almost)?\s*$))(?P<between>[^.;\n]{0,40})$",
+    r"(?:\bodds\b|\bby\s+(?=(?:about|roughly|around|over|nearly"
+    r"|almost)?\s*$))(?P<between>[^.;\n]{0,40})$",
     re.I,
 )
 # "52 to 48" and "52/48" share out the whole
@@ -31,8 +32,10 @@ _SHARED_OUT = re.compile(
     r"(?<![\w.,$%/-])(\d\d)(?:\s*[/:\u2013-]\s*|\s+to\s+)(\d\d)(?![\d.,]*\d|\s*[%$/-]|\w)", re.I
 )
 _OF_A_HUNDRED = re.compile(
-    r"\b(?:of|in|among)\s+(?:(?:an?|one|1|every|any|each)\s+)?100\s+(?=such|similar|cases|times|tr(?:ial|ie)"
-    r"|situations|simulat|scenarios|month|day|week|paths|outcomes|worlds|futures)",
+    r"\b(?:of|in|among|across|picture|imagine|take|over)\s+(?:(?:an?|one|1|every|any"
+    r"|each)\s+)?100\s+(?=such|similar|cases|times|tr(?:ial|ie)"
+    r"|situations|simulat|scenarios|month|day|week|paths|outcomes|worlds|futures"
+    r"|(?:possible|imagin\w+|parallel|hypothetical|equally|different)\b)",
     re.I,
 )
 _FROM_TO = re.compile(rf"(?<![\w.,$%-])({NUMBER})\s?[-\u2013]\s?({NUMBER})\s?(?:%|percent)", re.I)
@@ -41,7 +44,8 @@ _FRACTION = re.compile(r"(?<![\w.,$])0?\.\d+(?![\w%])")
 _PARTS = {"half": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "eighth": 8}
 _PARTS |= {"tenth": 10}
 _PART = re.compile(
-    r"(?<![$.,\d])\b(\d|an?)(?:\s*-\s*|\s+(?=\w+\s+(?:chance|probab|likel|odds|of\b|are\b|is\b|lies?\b|ends?\b|closes?\b|falls?\b"
+    r"(?<![$.,\d])\b(\d|an?)(?:\s*-\s*|\s+(?=\w+\s+(?:the\s+)?(?:chance|probab|likel|odds|of\b"
+    r"|are\b|is\b|lies?\b|ends?\b|closes?\b|falls?\b"
     r"|sits?\b|lands?\b|would\b|will\b|above\b|below\b|over\b|under\b))"
     r"|(?<=\d)\s+(?!quarter))"
     rf"({'|'.join(_PARTS)})s?\b",
@@ -53,9 +57,13 @@ _UPPER_PART = re.compile(
     re.I,
 )
 _HALF = re.compile(
-    r"\bhalf (?:of )?(?:(?:the|all|its|such)\s+)?(?=(?:time|outcomes?|probability|belief|mass"
-    r"|closes|cases|chance|distribution|days|forecasts|weight|paths|scenarios|simulations|results|futures)\b)"
-    r"|\bhalf a chance\b|(?<=\bmiddle )half\b|(?<=\bcentral )half\b|(?<=\binner )half\b",
+    r"\bhalf (?:of )?(?:(?:the|all|its|such)\s+(?:(?:simulated|possible|modelled"
+    r"|likely)\s+)?)?(?=(?:time|outcomes?|probability|belief|mass"
+    r"|closes|cases|chance|distribution|days|forecasts|weight|paths|scenarios|simulations"
+    r"|results|futures)\b)"
+    r"|\bhalf a chance\b|(?:(?<=\bover\s)|(?<=\bunder\s)|(?<=\bthan\s)|(?<=\babout\s))half\b(?!\s+"
+    r"(?:(?:of )?(?:its|today|that|it\b|the (?:current|last|price|value))|as\b|an?\b|[$\d]))"
+    r"|(?<=\bmiddle )half\b|(?<=\bcentral )half\b|(?<=\binner )half\b",
     re.I,
 )
 

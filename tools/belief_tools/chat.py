@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from belief.errors import BeliefError, UsageError
+from belief.errors import BeliefError, UnknownSymbol, UsageError
 from belief.paths import cache_dir
 from belief_tools.answer import Answer
 from belief_tools.consult import Mode
@@ -106,9 +106,7 @@ class Conversation:
                 if given is not None and given.stop_reason == NO_PRICE:  # for no symbol, then
                     return
 
-    def _answer_for(
-        self, tool: ForecastTool, text: str, earlier: Sequence[Turn]
-    ) -> Answer | None:
+    def _answer_for(self, tool: ForecastTool, text: str, earlier: Sequence[Turn]) -> Answer | None:
         """Answer for one symbol; a question that fails is still what a follow-up leans on."""
         names = self.desk.names
         question, given = read(text, tool, earlier, names), None
@@ -128,13 +126,19 @@ class Conversation:
             print(flush=True)
             if given.stop_reason == "language model failed":
                 say_error(given.notes[-1])
+        except UnknownSymbol as error:  # what a follow-up leans on is the question before
+            self.log.failure(tool, text, error)
+            say_error(error)
+            return None
         except BeliefError as error:
             self.log.failure(tool, text, error)
             if isinstance(error, UsageError):  # a date that cannot be is not carried on
                 question = replace(question, target=None, phrase=None)
             say_error(error)
-        finally:
-            self.turns.append(turn_of(question, given))
+        except KeyboardInterrupt:
+            self.turns.append(turn_of(question, None))
+            raise
+        self.turns.append(turn_of(question, given))
         return given
 
     @contextmanager

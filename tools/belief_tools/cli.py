@@ -305,6 +305,7 @@ def main() -> None:
     # Nothing here needs threads of BLAS, and one may take the Ctrl-C that `local_model` holds.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     keep_freed_memory()
+    _reopen_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -317,6 +318,13 @@ def main() -> None:
     except OSError as error:
         print(f"belief: cannot write the answer: {error.strerror}", file=sys.stderr)
         sys.exit(1)
+
+
+def _reopen_closed_streams() -> None:
+    """Put the null device where a stream was closed by whoever started this process."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))
 
 
 def _tool(

@@ -1,6 +1,7 @@
 """Find the companies that a question names, by ticker, by name, or by a name with a slip in it."""
 
 import difflib
+import functools
 import re
 from collections.abc import Mapping, Sequence
 
@@ -22,6 +23,32 @@ _WELL_KNOWN = dict(
         "LLY eli lilly, UBER uber, GME gamestop, SPY s&p(?: ?500)?, "
         "QQQ nasdaq[- ]100, DJI dow jones, BTC bitcoin, ETH ethereum"
     ).split(", ")
+)
+# Words of questions that are tickers or names of companies as well.
+WORDS = frozenset(
+    "a able about above act add after again ago ahead ai all allow also am an and any app "
+    "apple apr are arm as ask at aug average away back band bank base be bear beat below best "
+    "bet big bill bit block book both bull but buy by call can car care cash cat chance "
+    "change chart check cheap city clear close coin come corp cost could crash cut daily data "
+    "date day days deal dec deep did do does double dow down drop each earn ease east edge "
+    "else end energy estimate even ever expect eye fact fall far fast feb figure fine first "
+    "five flat floor flow for forecast four free fri from full fun fund future gain gap gas "
+    "gen get give global go goes going gold good gone great group grow had half has have he "
+    "hear help here high hit hold home hope hour how i if in into is it its jan jul jump jun "
+    "just keep key know land last late lead least less let level life like likely limit line "
+    "link live long look loss lot love low made main major make man many mar mark market "
+    "match max may maybe me mean median mid might mind model mon money month more most move "
+    "much must my name near net never new next nice no node none not note nov now oct odds of "
+    "off ok old on one only open or order other our out over own pay peak per pick play point "
+    "pool post price prime pro put quick quote range rate reach read real rest right ring "
+    "rise road rock run safe sale sat say see sell sep set share she shell short should show "
+    "side sign silver six size small snap so sold some soon split spot square stand star "
+    "start stay step still stock stop sum summer sun sure swing take talk target team tech "
+    "tell ten test than that the them then there they think this three time to today told too "
+    "top touch track trade true try tue turn two under unit unity until up upon us use value "
+    "very via view visa wait wall want was watch we wed week well went were what when where "
+    "which who why will win wish with word work world worth would yes yet you your zero zone "
+    "zoom".split()
 )
 _TICKER_FORMS = re.compile(
     r"\$(?P<cash>[A-Za-z]{1,5})\b"
@@ -51,8 +78,7 @@ def read_symbols(
         named = [typo[0]]
         text = blank(text, *typo[1])
     others: list[str] = []
-    for symbol, names in _WELL_KNOWN.items():
-        pattern = re.compile(rf"(?<![\w#])(?:{re.escape(symbol)}|(?i:{names}))(?![\w#])")
+    for symbol, pattern in _well_known_patterns().items():
         if symbol not in symbols and pattern.search(text):
             others.append(symbol)
             text = blank_all(pattern, text)
@@ -62,6 +88,14 @@ def read_symbols(
             others.append(word.upper() if match["cash"] else word)
             text = blank(text, *match.span(match.lastgroup or 0))
     return (named[0] if named else None), (*named[1:], *dict.fromkeys(others)), text
+
+
+@functools.cache
+def _well_known_patterns() -> dict[str, re.Pattern[str]]:
+    return {
+        symbol: re.compile(rf"(?<![\w#])(?:{re.escape(symbol)}|(?i:{names}))(?![\w#])")
+        for symbol, names in _WELL_KNOWN.items()
+    }
 
 
 _JOINS = re.compile(r"(?:'s?)?[\s,&/]*(?:(?:and|or|versus|vs\.?|with|to|nor|than)\s+)?", re.I)
@@ -127,13 +161,30 @@ def called(name: str) -> str:
 
 
 def _symbol_pattern(symbol: str, names: Sequence[str]) -> re.Pattern[str]:
-    """Match a name in any case; a ticker that could be a word (ALL, F) only where it is marked."""
+    """Match a name in any case; one that is a word (ALL, F, Target) only where it is marked."""
+    return _pattern(symbol, tuple(names))
+
+
+@functools.cache
+def _pattern(symbol: str, names: tuple[str, ...]) -> re.Pattern[str]:
     ticker = re.escape(symbol)
     marked = rf"\$(?i:{ticker})|(?:NASDAQ|Nasdaq|NYSE|AMEX)\s*:\s*{ticker}|[Tt]icker\s+{ticker}"
-    bare = f"(?i:{ticker})" if len(symbol) >= 4 else ticker if len(symbol) > 1 else "(?!)"
-    called = [re.escape(name) for name in sorted(names, key=len, reverse=True)]
-    named = "|".join([*called, _WELL_KNOWN.get(symbol, "(?!)")])
-    return re.compile(rf"(?<!\w)(?:{marked}|{bare}|(?i:{named}))(?!\w)")
+    if len(symbol) < 3 and (symbol.lower() in WORDS or len(symbol) == 1):
+        bare = "(?!)"
+    elif symbol.lower() in WORDS:
+        bare = rf"(?<=[a-z,] ){ticker}"  # in capitals, in a text that is not
+    else:
+        bare = f"(?i:{ticker})" if len(symbol) >= 4 else ticker
+    ordered = sorted(names, key=len, reverse=True)
+    called = [f"(?i:{re.escape(name)})" for name in ordered if name.lower() not in WORDS]
+    # a name that is a word is one with a capital in the middle of a sentence, or beside "stock"
+    words = [
+        rf"(?<=[a-z,] ){re.escape(name)}|(?i:{re.escape(name)})(?='s\b| (?:stock|shares?|corp)\b)"
+        for name in ordered
+        if name.lower() in WORDS
+    ]
+    known = f"(?i:{_WELL_KNOWN[symbol]})" if symbol in _WELL_KNOWN else "(?!)"
+    return re.compile(rf"(?<!\w)(?:{'|'.join([marked, bare, *called, *words, known])})(?!\w)")
 
 
 def _misspelled(

@@ -29,7 +29,7 @@ from belief_tools.forecast_tool import (
 )
 from belief_tools.gate import Gate
 from belief_tools.grounding import Finding, check
-from belief_tools.llm import Endpoint, Message
+from belief_tools.llm import LanguageModel, Message
 from belief_tools.prediction import (
     BOUNDED_PREDICTION,
     PREDICTION,
@@ -38,8 +38,9 @@ from belief_tools.prediction import (
     own_view_in_words,
 )
 from belief_tools.questions import Question
-from belief_tools.receipt import levels_in_words, receipt, statement
+from belief_tools.receipt import left_out, levels_in_words, receipt, statement
 from belief_tools.replies import Reply, ToolCall
+from belief_tools.supplement import lacking
 from belief_tools.turns import Turn, as_messages, carried_in_words, in_full
 
 Mode = Literal["tool", "context", "none"]
@@ -55,7 +56,7 @@ FENCED = re.compile(r"```(?:json)?\s*(.*?)\s*```", re.DOTALL)
 def consult(
     question: Question,
     tool: ForecastTool,
-    connect: Callable[[], Endpoint],
+    connect: Callable[[], LanguageModel],
     *,
     mode: Mode = "tool",
     earlier: Sequence[Turn] = (),
@@ -92,14 +93,14 @@ class _Consultation:
         self,
         question: Question,
         tool: ForecastTool,
-        connect: Callable[[], Endpoint],
+        connect: Callable[[], LanguageModel],
         mode: Mode,
         earlier: Sequence[Turn],
         show: Callable[[str], None] | None,
     ) -> None:
         self.question, self.tool, self.connect, self.mode = question, tool, connect, mode
         self.show = show
-        self.endpoint: Endpoint | None = None
+        self.endpoint: LanguageModel | None = None
         self.calls: list[dict[str, Any]] = []
         self.prediction: dict[str, Any] | None = None
         self.rejected: dict[str, Any] | None = None
@@ -113,8 +114,7 @@ class _Consultation:
             self.notes.append(f"the question names no company; {tool.prices.symbol} was assumed")
         self.notes += question.notes
         if question.other_symbols:
-            others = ", ".join(question.other_symbols)
-            self.notes.append(f"only {tool.prices.symbol} is answered for, not {others}")
+            self.notes.append(left_out(tool.prices.symbol, question.other_symbols))
         # a target that cannot be is an error before any model is asked
         self.host_arguments = self._from_question()
 
@@ -142,7 +142,7 @@ class _Consultation:
         )
         return replace(bare, model=self._model_name())
 
-    def _consulted(self, endpoint: Endpoint) -> Answer:
+    def _consulted(self, endpoint: LanguageModel) -> Answer:
         result, consulted_by = None, "context"
         if self.mode == "tool" and endpoint.calls_tools:
             result, consulted_by = self._ask_for_call(), "model"
@@ -187,7 +187,7 @@ class _Consultation:
             told = self._record_error(call.name, call.arguments, unknown)
         else:
             try:
-                settled = self._settled(_parsed(call.arguments), "model")
+                settled = self._settled(parsed(call.arguments), "model")
                 result = self._call(settled, by="model", asked=call.arguments)
                 told = result.to_json()
             except UsageError as error:
@@ -208,7 +208,7 @@ class _Consultation:
         asked = [self._instruction(), *before, question]
         reply = self._chat(asked, schema=(NAME, PARAMETERS), max_tokens=TOKENS["call"])
         try:
-            settled = self._settled(_parsed(reply.text), "arguments")
+            settled = self._settled(parsed(reply.text), "arguments")
         except UsageError as error:
             self._record_error(NAME, reply.text, str(error))
             self.calls[-1]["by"] = "arguments"
@@ -287,7 +287,7 @@ class _Consultation:
         wire = PREDICTION if self.messages else BOUNDED_PREDICTION
         reply = self._chat(asked, schema=("prediction", wire), max_tokens=TOKENS["prediction"])
         try:
-            prediction = checked_prediction(_parsed(reply.text))
+            prediction = checked_prediction(parsed(reply.text))
         except UsageError as error:
             reason = str(error).partition(";")[0]
             self.notes.append(f"the model gave no usable prediction: {reason}")
@@ -334,6 +334,9 @@ class _Consultation:
                 gate.close("")
             raise
         text, findings = self._judged(reply, fields)
+        if not findings and (added := lacking(text, result, self.question.text)):
+            text = f"{text}{chr(10) if chr(10) in text else ' '}{added}"
+            self.notes.append(f"added by this program: {added}")
         if gate is not None:
             gate.close("" if findings else text)
         return text, findings
@@ -429,8 +432,12 @@ def _as_text(levels: Sequence[float]) -> list[str]:
     return sorted(f"{level:g}" for level in levels)
 
 
-def _parsed(text: str) -> Mapping[str, Any]:
-    """A JSON object, as the model wrote it; models without schemas like to fence it."""
+def parsed(text: str) -> Mapping[str, Any]:
+    """Parse a JSON object as a model writes it; models without schemas like to fence it.
+
+    Raises:
+        UsageError: it is none.
+    """
     fenced = FENCED.fullmatch(text.strip())
     try:
         value = json.loads(fenced[1] if fenced else text)

@@ -12,6 +12,7 @@ from belief_tools.consult import Mode, consult
 from belief_tools.forecast_tool import ForecastTool
 from belief_tools.llm import Endpoint
 from belief_tools.looked_up import look_up, topic_of
+from belief_tools.question_kinds import ADVICE
 from belief_tools.turns import Turn, leaning_on, read
 
 NO_PRICE = "not a price question"
@@ -20,6 +21,11 @@ NO_PRICE = "not a price question"
 _NOT_A_PRICE = (
     "This is not a question about a future price, so nothing was consulted and no model asked. "
     'Ask for instance: "What will Nvidia\'s stock price be at the end of next month?"'
+)
+
+_NO_ADVICE = (
+    "No advice is given here, on buying, selling or anything else. What can be asked is a price, "
+    'and how sure it is: "What will Nvidia\'s stock price be at the end of next month?"'
 )
 
 
@@ -55,7 +61,8 @@ def answer(
     question = read(text, tool, earlier, names)
     topic = topic_of(question)
     if topic is None and question.kind == "other":
-        return without_model(question.text, _NOT_A_PRICE, NO_PRICE)
+        said = _NO_ADVICE if ADVICE.search(question.text) else _NOT_A_PRICE
+        return without_model(question.text, said, NO_PRICE)
     if question.problem:
         raise UsageError(question.problem)
     if question.symbol is None and question.other_symbols:

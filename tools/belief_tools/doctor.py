@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from belief.errors import BeliefError, LanguageModelError
 from belief.fitted_model import code_fingerprint
 from belief.paths import store_location
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from belief.prices import Prices
     from belief.store import Store
     from belief_tools.llm import Endpoint
+
+
+OLD = 10  # days that prices of any source may be old without a word
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,8 @@ def _settings() -> Iterator[Line]:
             value = _shown_store(value or store_location())
         elif value is not None and "@" in value:
             value = "***" + value[value.rindex("@") :]
+        if value is not None and "?" in value:  # some servers take a key there
+            value = value.partition("?")[0] + "?..."
         yield Line("settings", each.variable, f"{value or 'not set'} ({each.source})")
 
 
@@ -91,9 +98,11 @@ def _kept(store: "Store", now: datetime.datetime) -> Iterator[Line]:
 
 def _prices(prices: "Prices", now: datetime.datetime) -> Line:
     behind = sessions_behind(prices, now)
-    found = f"through {prices.as_of}, {prices.source}, {behind} sessions behind"
-    stale = behind > MOST_BEHIND
-    advice = f"run belief refit {prices.symbol} after each close" if behind else ""
+    days = int((np.datetime64(now.date(), "D") - prices.as_of).astype(int))
+    found = f"through {prices.as_of}, {prices.source}, {days} days old"
+    found += f", {behind} sessions behind" if behind else ""
+    stale = behind > MOST_BEHIND or days > OLD
+    advice = f"run belief refit {prices.symbol} after each close" if behind or stale else ""
     return Line("prices", prices.symbol, found, not stale, advice)
 
 

@@ -53,21 +53,25 @@ _WORDED_NUMBER = re.compile(
 _RATIO = re.compile(
     rf"(?<![\w.,$])(?P<number>{NUMBER})(?:[\s-]*times\b(?!\s+(?:in|out)\b)|[x\u00d7](?!\w))", re.I
 )
+_FACTOR = re.compile(rf"\bfactor of (?:{ABOUT}\s+)?(?P<number>{NUMBER})(?!\w)", re.I)
 _RATIO_WORD = re.compile(
     r"\b(?:(?P<half>halv(?:e|es|ed|ing)|half(?=\s+(?:of\s+)?(?:its|today's|that\b|it\b"
     r"|(?:the |its )?(?:current|last|latest|present)|the price|the value|[$]?\d|as likely)))"
+    r"|(?P<triple>tripl(?:es?|ed|ing))|(?P<four>quadrupl(?:es?|ed|ing))"
     r"|double(?!-|\s+(?:digit|check))s?|doubled|doubling|twice)\b",
     re.I,
 )
 _DECADE = re.compile(
-    r"(?<![\w.,])(?P<part>(?P<low>low|mid|high|upper)(?:[\s-]+to[\s-]+(?P<high>mid|high|upper))?[\s-]+)?"
+    r"(?<![\w.,])(?P<part>(?P<low>low|mid|high|upper)(?:[\s-]+to[\s-]+(?P<high>mid|high"
+    r"|upper))?[\s-]+)?"
     r"(?P<unit>[$])?(?P<number>[1-9]\d{0,2}0)s\b",
     re.I,
 )
 _THIRDS = {"low": (0.0, 0.4), "mid": (0.3, 0.7), "high": (0.6, 1.0), "upper": (0.6, 1.0)}
 _COUNT = re.compile(
     rf"(?<![\w.,$])(?P<number>{NUMBER})[\s-]+(?:(?:(?P<open>trading|business|market|exchange)"
-    r"|(?P<calendar>calendar)|more|full|short)[\s-]+){0,2}(?P<unit>session|day|week|month|quarter|year|hour|minute)s?\b",
+    r"|(?P<calendar>calendar)|more|full|short)[\s-]+){0,2}(?P<unit>session|day|week|month"
+    r"|quarter|year|hour|minute)s?\b",
     re.I,
 )
 _MONTHS = "january february march april may june july august september october november december"
@@ -75,12 +79,13 @@ _MONTH_NUMBER = {name[:3]: n for n, name in enumerate(_MONTHS.split(), start=1)}
 _MONTH = rf"(?P<m>(?:{'|'.join(_MONTHS.split())}|(?:{'|'.join(_MONTH_NUMBER)}|sept)\b\.?))"
 _DAY = r"(?P<d>\d{1,2})(?:st|nd|rd|th)?(?!\d)"
 _PERIODS_OF = (
-    "end start beginning middle close quarter half spring summer autumn fall winter".split()
+    "end start beginning middle close quarter half spring summer autumn fall winter day week month"
+    " rest remainder".split()
 )
 _YEAR_AFTER = "|".join(
     rf"(?<=\b{w}[\s-])"
     for w in (
-        *"in by year since until during through early mid late".split(),
+        *"in by year since until during through early mid late Christmas Eve Day end".split(),
         r"Q\d",
         *(f"{period} of" for period in _PERIODS_OF),
     )
@@ -97,8 +102,10 @@ _DATES = tuple(
         rf"(?-i:(?P<m>{'|'.join(m.title() for m in _MONTHS.split() if m != 'may')}))",
         r"(?<=\b(?:in|of|by)\s)(?-i:(?P<m>May))",
         r"(?:(?<=\bon )|(?<=\bby )|(?<=\bfor ))(?P<m>\d{1,2})/(?P<d>\d{2})",
+        r"(?<=\()(?P<m>0?[1-9]|1[0-2])/(?P<d>[0-3]?\d)(?=\))",
         r"(?<=\bthe )(?P<d>[0-3]?\d)(?:st|nd|rd|th)(?![^.;\n]{0,30}percentile)",
         rf"(?:{_YEAR_AFTER})(?P<y>(?:19|20)\d\d)(?!\s*(?:dollar|usd|eur|%|per|a share|each|buck))",
+        r"(?<=\bfrom )(?P<y>(?:19|20)\d\d)(?=\s+(?:on\b|onwards?|(?:to|through|until)\b))",
     )
 )
 _INDICES = re.compile(r"S&P\s?500|Nasdaq[- ]100|Russell 2000", re.I)
@@ -118,11 +125,12 @@ _UNREAD = re.compile(
     r"(?<!\w)(?=\w*\d)(?!Q[1-4]\b)\w+"
     r"|\b(?:(?:hundred|thousand|[mbtr]+illion|dozen|zero)(?:s|th)?|nil|nought|grand|twice|thrice"
     r"|(?!mani)\w{2,9}-?fold|(?:in|by) half(?! an? )"
-    r"|(?:quadrupl|quintupl)\w+|(?<!first )(?<!second )half (?:of )?(?:the|its|as|a chance))\b",
+    r"|quintupl\w+|(?<!first )(?<!second )half (?:of )?(?:the|its|as|a chance))\b",
     re.I,
 )
 _RANGE_GAP = re.compile(
-    rf"\s*(?:\b(?:up |all the way )?(?P<word>to|and|through|but)\b|(?P<mark>[-\u2013\u2014,]))"
+    rf"\s*(?:\b(?:all the way )?(?:up |down )?(?P<word>to|and|through|but)\b"
+    rf"|(?P<mark>[-\u2013\u2014,\u2026]|\.\.\.?))"
     rf"\s*(?:the\s+)?(?:{ABOUT}|below|under|(?:a |an )?(?:upper|high)(?: end| bound| of)*)?\s*",
     re.I,
 )
@@ -206,7 +214,7 @@ def _hedged(words: str, value: float, tolerance: float) -> float:
     """Return how far off a price may be that is said with "about": a last 0 or 5 is rounded."""
     rounded = words.rstrip()[-1:] in ("0", "5")
     if "." in words:
-        return (5 if rounded else 2) * tolerance
+        return (10 if words.rstrip()[-1:] == "0" else 5 if rounded else 2) * tolerance
     return max(tolerance, 0.01 * value, 2.5 if rounded and value >= 100 else 0.0)
 
 
@@ -226,8 +234,10 @@ def _decades(text: str) -> Iterator[Figure]:
 def _ratios(text: str) -> Iterator[Figure]:
     for match in _RATIO.finditer(text):
         yield Figure("ratio", *match.span(), *number_of(match["number"]))
+    for match in _FACTOR.finditer(text):
+        yield Figure("ratio", *match.span(), *number_of(match["number"]))
     for match in _RATIO_WORD.finditer(text):
-        ratio = 0.5 if match["half"] else 2.0
+        ratio = {"half": 0.5, "triple": 3.0, "four": 4.0}.get(match.lastgroup or "", 2.0)
         yield Figure("ratio", *match.span(), ratio, 0.05 * ratio)
 
 
@@ -245,6 +255,8 @@ def _ranges(text: str, prices: list[Figure]) -> Iterator[Figure]:
         gap = waiting and _RANGE_GAP.fullmatch(text, waiting.end, price.start)
         if waiting and gap and _is_range(text, waiting, gap):
             unit, high = waiting.unit or price.unit, price
+            if re.search(r"\dcents?$|\d\s+cents?$", text[price.start : price.end], re.I):
+                waiting = waiting if waiting.unit else _in_cents(waiting)
             if is_about(text, waiting.start):  # "about $680 to $995" hedges both
                 wide = _hedged(text[price.start : price.end], price.value, price.tolerance)
                 high = replace(price, tolerance=max(price.tolerance, wide))
@@ -258,7 +270,13 @@ def _ranges(text: str, prices: list[Figure]) -> Iterator[Figure]:
         yield waiting
 
 
+def _in_cents(price: Figure) -> Figure:
+    return replace(price, value=price.value / 100, tolerance=price.tolerance / 100)
+
+
 def _is_range(text: str, low: Figure, gap: re.Match[str]) -> bool:
+    if text[: low.start].endswith("+"):
+        return False  # "+2 cents to $46.83"
     if gap["mark"] == ",":
         return text[: low.start].rstrip().endswith(("[", "("))
     if gap["word"] in ("and", "but"):

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -170,7 +170,8 @@ class ForecastTool:
             was fitted to prices that nobody publishes models of.
         live: whether its forecasts count in a track record: neither an earlier day nor a file was
             asked for.
-        views: views of a person to be taken in, by ISO date of their target, in dollars of as_of.
+        views: views of a person to be taken in, by ISO date of their target, in dollars of as_of;
+            None where none were asked for.
     """
 
     prices: Prices
@@ -179,7 +180,7 @@ class ForecastTool:
     ledger: Scored | None = None
     service: str = ""
     live: bool = True
-    views: Mapping[str, View] = field(default_factory=dict)
+    views: Mapping[str, View] | None = None
 
     @property
     def symbols(self) -> dict[str, tuple[str, ...]]:
@@ -227,8 +228,12 @@ class ForecastTool:
 
     def forecast(self, target: np.datetime64) -> Forecast:
         """The whole predictive distribution behind a result, a person's view taken in."""
-        made, view = forecasts(self.fitted, self.prices, [target])[0], self.views.get(str(target))
+        made, view = forecasts(self.fitted, self.prices, [target])[0], self.view_of(target)
         return made if view is None else blended(made, view)
+
+    def view_of(self, target: np.datetime64) -> View | None:
+        """The view of a person that is taken in for a target, or None."""
+        return None if self.views is None else self.views.get(str(target))
 
     def run(self, arguments: Arguments) -> ForecastResult:
         """Answer a checked call; the same call gives the same bytes."""
@@ -236,7 +241,7 @@ class ForecastTool:
         events = self.scheduled_events(forecast.horizon)
         # the record is that of the belief alone
         record = (
-            None if str(arguments.target) in self.views else self.track_record(forecast.horizon)
+            self.track_record(forecast.horizon) if self.view_of(arguments.target) is None else None
         )
         return ForecastResult(
             summary=summary(self.prices.name, forecast),
@@ -261,9 +266,7 @@ class ForecastTool:
             age_in_days=self.age_in_days,
             source=self.prices.source,
             model=self.model_in_words,
-            forecast_id=forecast_id(
-                self.fitted, arguments.target, self.views.get(str(arguments.target))
-            ),
+            forecast_id=forecast_id(self.fitted, arguments.target, self.view_of(arguments.target)),
             notes=self._notes(arguments.target),
         )
 
@@ -339,7 +342,10 @@ class ForecastTool:
         if not self.prices.splits_known:
             basis = "the CSV file lists no splits, so its prices are taken as they stand"
         notes = [basis]
-        if (view := self.views.get(str(target))) is not None:
+        view = self.view_of(target)
+        if self.views is not None and view is None:
+            notes.append(f"no view of yours is recorded for {target}: this is the belief alone")
+        if view is not None:
             notes.append(
                 f"blended with your view: {money(view.median)} ({money(view.low)} to "
                 f"{money(view.high)}), confidence {view.confidence:.0%}"

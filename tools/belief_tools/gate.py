@@ -7,6 +7,7 @@ from typing import Any
 from belief_tools.grounding import check
 
 _END = re.compile(r"[.!?][\"'\u201d\u2019)*_]*\s+(?=[^\s\d])|\n+")
+LONGEST = 4_000  # characters; nothing longer passes
 _OF_THE_WHOLE = ("missing", "sentence")  # rules that a beginning need not keep
 
 
@@ -29,6 +30,7 @@ class Gate:
         """
         self.result, self.question, self.show = result, question, show
         self.shown = ""
+        self._judged = 0  # characters; no beginning is judged twice
 
     def more(self, text: str) -> None:
         """Take in the text so far, and show what of it may be shown.
@@ -38,8 +40,9 @@ class Gate:
         """
         ends = [match.end() for match in _END.finditer(text)]
         begun = text[: ends[-1]].strip() if ends else ""
-        if len(begun) <= len(self.shown):
+        if len(begun) <= max(len(self.shown), self._judged) or len(begun) > LONGEST:
             return
+        self._judged = len(begun)
         if all(each.rule in _OF_THE_WHOLE for each in self._findings(begun)):
             self._let_through(begun)
 

@@ -14,16 +14,19 @@ from typing import Any
 from belief_tools.figures import read_figures
 from belief_tools.known import Known, know
 from belief_tools.likelihood import judge_likelihood
+from belief_tools.move_spans import move_spans
+from belief_tools.outside_claims import judge_outside
 from belief_tools.page import Page
 from belief_tools.percent_claims import is_of_close, judge_percentages
 from belief_tools.price_claims import (
     judge_order,
     judge_percentiles,
     judge_prices,
-    judge_ratios,
     states_forecast,
 )
+from belief_tools.ratio_claims import judge_ratios
 from belief_tools.record_figures import judge_record, judge_verdict
+from belief_tools.strength import judge_strength
 from belief_tools.time_claims import judge_counts, judge_dates, judge_times
 from belief_tools.wording import (
     Finding,
@@ -102,23 +105,26 @@ def check(text: str, result: Mapping[str, Any], *, question: str = "") -> tuple[
         return too_long
     known = know(result, question)
     forecast, of_record = judge_record(page, result.get("track_record"))
+    spans = move_spans(forecast, known)
     of_figures = (
         *_judge_unread(forecast, known),
         *judge_prices(forecast, known),
-        *judge_percentages(forecast, known),
+        *judge_percentages(forecast, known, spans),
     )
     wrong = {finding.figure for finding in of_figures}
     return (
         *form,
         *of_record,
         *of_figures,
-        *judge_ratios(forecast, known),
+        *judge_ratios(forecast, known, spans),
         *judge_percentiles(forecast, known),
         *judge_order(forecast, known),
         *judge_dates(forecast, known),
         *judge_counts(forecast, known),
-        *judge_words(page),
+        *judge_words(page, result),
         *judge_likelihood(forecast, known, question),
+        *judge_strength(forecast, known),
+        *judge_outside(page, result),
         *judge_verdict(page, result.get("track_record")),
         *judge_subject(page, result),
         *judge_times(page, result, question),

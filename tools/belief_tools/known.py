@@ -22,7 +22,8 @@ _BASE_AFTER = re.compile(
     re.I,
 )
 _ANCHOR = re.compile(
-    r"(?:(?P<last>last|latest|current|today|present|recent)|(?P<median>median|expected|central)"
+    r"(?:(?P<level>(?:level|threshold|mark|that (?:level|threshold|mark))\b)|(?P<last>last"
+    r"|latest|current|today|present|recent)|(?P<median>median|expected|central)"
     r"|(?P<that>that|it|this|there)\b)",
     re.I,
 )
@@ -225,6 +226,8 @@ def _base(page: Page, figure: Figure, known: Known) -> tuple[float, ...]:
     anchor = _ANCHOR.match(page.prose, said.end())
     if not anchor or anchor.lastgroup == "that":
         return ()
+    if anchor.lastgroup == "level":
+        return known.asked_levels
     return (known.last,) if anchor.lastgroup == "last" else (known.median,)
 
 
@@ -249,8 +252,10 @@ def moves(page: Page, figure: Figure, known: Known, way: int) -> list[tuple[floa
     pairs = [(base, price) for base in bases for price in prices if price != base]
     if not said:
         pairs = [pair for pair in pairs if pair != (known.median, known.last)]
+    named = [*_levels_of_clause(page, figure, known)]
+    pairs += [(a, b) for a in named for b in named if a != b and a not in bases and b not in bases]
     # nothing but the sentence's own level can be meant where it names one
-    own = set(_levels_of_clause(page, figure, known)) - {*bases}
+    own = {*named} - {*bases}
     pairs = [pair for pair in pairs if not own or own & {*pair}]
     return [(base, price) for base, price in pairs if way * (price - base) >= 0]
 

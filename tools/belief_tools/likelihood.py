@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from belief_tools.known import Known, is_any, way_to_level
 from belief_tools.page import Figure, Page
+from belief_tools.ratio_claims import fits_ratio
 from belief_tools.roles import DENIES, HEDGE, NEGATED, WAY, is_difference, is_of_chances, way_of
 from belief_tools.wording import Finding
 
@@ -37,9 +38,13 @@ _EVENLY = re.compile(
     r"\b(?:coin[\s-](?:flip|toss)|toss-?up|even (?:chances?|odds)|fifty-fifty)\b", re.I
 )
 _LARGE = re.compile(
-    r"\b(?:sharp|steep|strong|big|large|significant|substantial|huge|massive|dramatic|considerabl)"
-    r"(?:ly|y|e)?\s+(?:ris\w+|gain\w*|increas\w*|higher|up|climb\w*|upside|fall\w*|drop\w*|lower"
-    r"|declin\w*|down\w*|loss\w*|move)\b",
+    r"\b(?:(?:ris\w+|up|climb\w*|fall\w*|drop\w*|down|higher|lower)\s+(?:sharp|strong|steep"
+    r"|significant|substantial|considerab|dramatic|massive)l?y"
+    r"|(?:sharp|steep|strong|big|large|significant|substantial|huge|massive|dramatic|considerabl"
+    r"|solid"
+    r"|healthy|hefty|notable|sizable|marked|meaningful|robust|decent)(?:ly|y|e)?\s+(?:ris\w+"
+    r"|gain\w*|increas\w*|higher|up|climb\w*|upside|fall\w*|drop\w*|lower"
+    r"|declin\w*|down\w*|loss\w*|move))\b",
     re.I,
 )
 _MORE = re.compile(r"\b(?:(?P<more>more)|less) (?:likely|probable)\b", re.I)
@@ -49,7 +54,9 @@ _LONGEST_REPLY = 6  # words; a longer clause speaks of something of its own
 def judge_likelihood(page: Page, known: Known, question: str) -> Iterator[Finding]:
     """A word of chance, of mood or of size agrees with the figure of what it is said of."""
     yield from _judge_likely(page, known)
+    yield from _judge_level_replies(page, known)
     yield from _judge_both(page, known)
+    yield from _judge_of_the_two(page, known)
     yield from _judge_than_not(page, known)
     yield from _judge_comparison(page, known)
     yield from _judge_times_as_likely(page, known)
@@ -89,6 +96,34 @@ def _judge_likely(page: Page, known: Known) -> Iterator[Finding]:
             yield _finding(match[0], chances[0], name, "likelihood")
 
 
+_LEVEL_REPLY = re.compile(
+    r"(?:\*{0,2}\s*[?:]\s*\*{0,2}|\s+(?:it'?s|it is|the answer is"
+    r"|that's)\s+)[\"']?(?:(?P<yes>yes|(?:(?:quite|very|most|fairly) )?(?:likely|probabl[ey])"
+    r"(?! not)|i think so|odds-on)|(?P<no>no(?=[\s,.;:]|$)(?! (?:one|less|more))|(?:quite |very "
+    r"|rather )?unlikely|(?:probably|likely) not|doubtful|improbable|hardly))",
+    re.I,
+)
+
+
+_YES_TO = re.compile(r"\b(?:(?P<yes>yes)|no) (?:to|for|on) $", re.I)
+
+
+def _judge_level_replies(page: Page, known: Known) -> Iterator[Finding]:
+    """The reply to each level, as in "Above $750? Yes." and "$900: unlikely", has its chance."""
+    for level in page.figures:
+        if level.kind != "price":
+            continue
+        reply = _LEVEL_REPLY.match(page.prose, level.end) or _YES_TO.search(page.before(level))
+        if not reply or not any(level.is_near(price) for price in known.asked_levels):
+            continue
+        way = way_to_level(page.lead_in(level), level, known)
+        asked = [way for price, way in known.ways.items() if level.is_near(price)]
+        chances = known.chances(level, way or asked[0] or 1)
+        if not any((chance if reply["yes"] else 1 - chance) > 0.5 for chance in chances):
+            words = reply[0].strip(" ?:*")
+            yield _finding(words, chances[0], f"a close beyond {page.words(level)}", "likelihood")
+
+
 def _judge_both(page: Page, known: Known) -> Iterator[Finding]:
     """What is said of "both" or "neither" holds for each level of the question."""
     asked = [(price, way) for price, way in known.ways.items() if way]
@@ -109,6 +144,31 @@ _BOTH = re.compile(
 )
 
 
+_OF_THE_TWO = re.compile(
+    r"\b(?:(?P<more>(?:better|safer|surer) bet|more likely|likelier|most likely)|(?:worse"
+    r"|riskier) bet"
+    r"|less likely|least likely)(?=(?: \w+)? of (?:the|these|those) (?:two|2)\b| one\b)",
+    re.I,
+)
+
+
+def _judge_of_the_two(page: Page, known: Known) -> Iterator[Finding]:
+    """Of the two levels of the question, the one that is called more likely is so."""
+    asked = {
+        price: up if known.ways[price] >= 0 else 1 - up
+        for price, up in known.points
+        if price in known.ways
+    }
+    for match in _OF_THE_TWO.finditer(page.prose):
+        near = page.near(Figure("words", *match.span()), "price")
+        named = [price for price in asked if any(f.is_near(price) for f in near)]
+        if len(asked) != 2 or len(named) != 1:
+            continue
+        other = next(price for price in asked if price != named[0])
+        if (asked[named[0]] > asked[other]) != bool(match["more"]):
+            yield _finding(match[0], asked[named[0]], f"{named[0]:g}", "likelihood")
+
+
 def _event_of(page: Page, words: Figure, known: Known) -> tuple[str, list[float]] | None:
     """Return the close beyond a level that "likely" is said of; the one asked for in a reply."""
     start, end = page.clause(words)
@@ -121,7 +181,10 @@ def _event_of(page: Page, words: Figure, known: Known) -> tuple[str, list[float]
     ranges = [f for f in page.figures if f.kind == "range" and start <= f.start < end]
     if len(levels) == 1 and not ranges:
         level = levels[0]
-        way = way_to_level(page.prose[start : level.start], level, known)
+        # the "not" of "probably not above $150" is the word's own
+        begin = words.end if start < words.end < level.start else start
+        way = way_to_level(page.prose[begin : level.start], level, known)
+        way = way or way_to_level(page.prose[start : level.start], level, known)
         way = way or way_of(page.prose[level.end : end])
         chances = known.chances(level, way) if way else []
         return (f"a close beyond {page.words(level)}", chances) if chances else None
@@ -179,7 +242,7 @@ def _judge_times_as_likely(page: Page, known: Known) -> Iterator[Finding]:
         than = _THAN.search(page.prose, figure.end + _WORDS_OF_RATIO, end)
         first, second = _two_sides(page, figure, than, known)
         ratios = [a / b for a in first for b in second if b]
-        if not any(figure.is_near(ratio) for ratio in ratios):
+        if not any(fits_ratio(page, figure, ratio) for ratio in ratios):
             words = page.words(figure)
             told = ", ".join(f"{ratio:.1f}" for ratio in ratios) or "not known"
             yield Finding(words, "likelihood", f"the text says {words} as likely; it is {told}")
@@ -190,8 +253,19 @@ def _two_sides(
 ) -> tuple[list[float], list[float]]:
     """Return the chances of the two closes that are compared; of "above it", of the same level."""
     start, end = page.sentence(figure)
-    if than is None:
-        return [], []
+    if than is None:  # "a close above it is more than twice as likely"
+        clause, _ = page.clause(figure)
+        again = re.search(r"\b(?:it|that|this|the opposite|the reverse)\b", page.lead_in(figure))
+        second = _chances_in(page, start, clause, known) if again else []
+        way = way_of(page.prose[figure.end : end])
+        if not second and way and known.asked:  # "twice as likely to stay above"
+            second = known.chances(Figure("price", 0, 0, known.asked[0]), -way)
+        return [1 - chance for chance in second], second
+    levels = [f for f in page.near(figure, "price") if f.end <= figure.start]
+    ways = way_of(page.prose[figure.end : than.start()]), way_of(page.prose[than.end() : end])
+    if levels and all(ways) and not any(f.start > figure.end for f in page.near(figure, "price")):
+        first, second = (known.chances(levels[-1], way) for way in ways)
+        return first, second  # "closes above $200: 4 times as likely to stay below as above"
     first = _chances_in(page, start, than.start(), known)
     second = _chances_in(page, than.end(), end, known)
     if re.match(r"[^,;.]*\b(?:it|that|this)\b", page.prose[than.end() : end]):

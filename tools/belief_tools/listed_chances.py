@@ -82,11 +82,16 @@ def _events(page: Page, start: int, end: int, known: Known) -> Iterator[list[flo
             yield known.chances_between(*level.ends())
         elif known.chances(level, 1):
             ways = {way} if way else {side, _asked_way(level, known) or side}
+            ways = {1, -1} if _DENIED_CLOSE.search(words) else ways
             yield [chance for one in ways for chance in known.chances(level, one)]
-    if not found:
+    moves = [] if levels else [*WAY.finditer(page.unbounded, start, end)]
+    if not found or len(moves) > 1:
         up = float(known.result["prob_up"])
-        for match in WAY.finditer(page.unbounded, start, end):
+        for match in moves:
             yield [up if match.lastgroup == "up" else 1 - up]
+
+
+_DENIED_CLOSE = re.compile(r"\b(?:(?:probably|likely) not|unlikely)\b", re.I)
 
 
 def _asked_way(level: Figure, known: Known) -> int:

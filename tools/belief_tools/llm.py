@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from belief.errors import LanguageModelError, UsageError
@@ -54,6 +54,31 @@ _REMEMBERED = frozenset(
 Message = Mapping[str, Any]
 Send = Callable[["OpenAI"], "AbstractContextManager[APIResponse[Any]]"]
 Read = Callable[[Iterable[bytes]], dict[str, Any]]
+
+
+class LanguageModel(Protocol):
+    """What the consultation needs of a language model."""
+
+    @property
+    def name(self) -> str:
+        """What people are shown."""
+
+    @property
+    def calls_tools(self) -> bool:
+        """Whether offering tools to this model is worth a try."""
+
+    def chat(
+        self,
+        messages: Sequence[Message],
+        *,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: str | Mapping[str, Any] | None = None,
+        schema: tuple[str, Mapping[str, Any]] | None = None,
+        stop: str | None = None,
+        max_tokens: int,
+        on_text: Callable[[str], None] | None = None,
+    ) -> Reply:
+        """Ask for the next message, as `Endpoint.chat` does."""
 
 
 @dataclass(frozen=True)
@@ -147,11 +172,12 @@ class Endpoint:
         for name in _OPTIONAL:
             if name in self._refused and _uses(body, name):
                 body = _without(body, name, dropped)
+        shows = None if on_text is None else self._shows(on_text)
         while True:
             try:
-                read = _whole if on_text is None else partial(streamed, on_text=on_text)
+                read = _whole if shows is None else partial(streamed, on_text=shows)
                 completion = self._exchange(_completion(body), read, deadline)
-                return read_reply(completion, tuple(dropped))
+                return read_reply(completion, tuple(dropped), self._hidden)
             except Failure as failure:
                 refused = _refused_parameter(failure, body)
                 if refused is None:
@@ -173,7 +199,7 @@ class Endpoint:
             raise LanguageModelError(self._explain(failure)) from None
         rows = listed if isinstance(listed, list) else []
         ids = (row.get("id") for row in rows if isinstance(row, dict))
-        return tuple(name for name in ids if isinstance(name, str) and name)
+        return tuple(self._hidden(name) for name in ids if isinstance(name, str) and name)
 
     def _exchange(self, send: Send, read: Read, deadline: float) -> dict[str, Any]:
         """Send one request, again after a passing failure while there is time, and read the body.
@@ -206,6 +232,13 @@ class Endpoint:
             max_retries=0,
             http_client=openai.DefaultHttpxClient(trust_env=not loopback),
         )
+
+    def _hidden(self, text: str) -> str:
+        """What a server sends, without the key it was given: it has no place in an answer."""
+        return text if self.api_key == NO_KEY else text.replace(self.api_key, "***")
+
+    def _shows(self, on_text: Callable[[str], None]) -> Callable[[str], None]:
+        return lambda text: on_text(self._hidden(text))
 
     def _explain(self, failure: Failure) -> str:
         """One line: where, which model, what happened, what to do; without the key."""
@@ -257,7 +290,8 @@ def _endpoint(base_url: str | None, model: str, key: str) -> Endpoint:
 
 
 def _check_base_url(base_url: str) -> None:
-    shown = re.sub(r"//.*@", "//", base_url)  # a password has no place in a message
+    # a password has no place in a message
+    shown = base_url if "@" not in base_url else "***" + base_url[base_url.rindex("@") :]
     try:
         address = urlsplit(base_url)
         usable = address.scheme in ("http", "https") and bool(address.hostname)

@@ -25,7 +25,7 @@ from belief_tools.periods import Clock, as_date
 from belief_tools.plain_words import plain_words
 from belief_tools.question_kinds import FUTURE, PAST
 from belief_tools.questions import Question
-from belief_tools.receipt import receipt, statement
+from belief_tools.receipt import left_out, receipt, statement
 from belief_tools.target_dates import read_dates
 from belief_tools.turns import carried_in_words
 
@@ -40,6 +40,9 @@ Topic = Literal["record", "sure", "split", "belief", "past"]
 
 FROM_TOOL = "from the tool"
 """Stop reason of an answer that our own tools gave."""
+
+PAST_PRICE = "past price"
+"""Stop reason of an answer that is one close of the past."""
 
 _ITSELF = r"(?:you|it|this|they|these|those|such|belief|your|the (?:model|tool|program|belief))"
 _FORECASTS = r"(?: (?:forecasts?|predictions?|intervals?|ranges?|estimates?|answers?|record))?"
@@ -66,16 +69,21 @@ _SPLIT_AHEAD = whole_words(
 )
 _SPLIT_BEFORE = whole_words(
     r"(?:has|have|had|did|when (?:did|was|were|has)|last|latest|history of|how (?:often|many times)"
-    r"|ever|previous|past)(?: [\w#'-]+){0,5}? splits?"
+    r"|ever|previous|past)(?: [\w#'-]+){0,5}? splits?|how many (?:stock )?splits?"
 )
+_NUMBER = r"(\d+(?:\.\d+)?|one)"
 _RATIO = re.compile(
-    r"(?<![\d$.])(\d{1,3}|one)[\s-]*(?:for|:|to|in)[\s-]*(\d{1,3}|one)(?![\d.%])", re.IGNORECASE
+    rf"(?<![\d$.:]){_NUMBER}[\s-]*for[\s-]*{_NUMBER}(?![\d%])"
+    rf"|(?<![\d$.:]){_NUMBER} ?: ?{_NUMBER}(?= (?:\w+ ){{0,2}}splits?\b)"
+    rf"|\bsplits? (?:of |by )?{_NUMBER} ?: ?{_NUMBER}(?= *(?:$|[?.,!]))",
+    re.IGNORECASE,
 )
 _AHEAD = re.compile(
     r"(?:\b(?:at|over|for) )?(?<!in )(?P<span>\b(?:an?|\d+) (?:trading )?"
     r"(?:session|day|week|month|quarter|year)s?)\b(?: (?:ahead|out|horizons?))?",
     re.IGNORECASE,
 )
+_THEN = whole_words(r"since (?:then|that(?: day| time)?)")
 _BELIEF = whole_words(
     r"(?:which|what)(?:'s| is| are)?(?: [\w#']+){0,3}? (?:regimes?|state of the market)"
     r"|how (?:volatile|calm|nervous|turbulent|jumpy|risky|wild|quiet|unsettled) (?:is|are)"
@@ -100,7 +108,9 @@ _SUMMED = whole_words(
 )
 
 
-_ELSEWHERE = re.compile(rf"{FUTURE.pattern}|\b(?:i|my|tax(?:es)?|we|our)\b", re.IGNORECASE)
+_ELSEWHERE = re.compile(
+    rf"{FUTURE.pattern}|\b(?:i|my|tax(?:es)?|we|our|next|coming|upcoming|ahead)\b", re.IGNORECASE
+)
 
 
 def topic_of(question: Question) -> Topic | None:
@@ -146,6 +156,10 @@ def look_up(topic: Topic, question: Question, tool: ForecastTool) -> Answer:
     Raises:
         UsageError: the question's date, or the ratio of a split, cannot be.
     """
+    if topic != "past" and question.target is not None and _target(question, tool) is None:
+        # what was is no horizon: "how sure are you?" after a price of the past
+        carried = tuple(part for part in question.carried if part != "date")
+        question = replace(question, target=None, carried=carried)
     return _ANSWERS[topic](question, tool)
 
 
@@ -193,6 +207,8 @@ def _answered(
 ) -> Answer:
     prices = calls.tool.prices
     carried = carried_in_words(question, prices.symbol)
+    if question.other_symbols:
+        notes = (*notes, left_out(prices.symbol, question.other_symbols))
     age = calls.tool.age_in_days
     old = "" if age is None else f", {age} days old"
     lines = (f"as of {prices.as_of}, {prices.source}{old}; {called_in_words(calls.made)}",)
@@ -253,9 +269,10 @@ def _sure(question: Question, tool: ForecastTool) -> Answer:
 def _forecast(question: Question, calls: _Calls) -> tuple[ForecastResult, tuple[str, ...]]:
     """The forecast for the question's target; a horizon is assumed, and said, where it has none."""
     assumed: tuple[str, ...] = ()
-    target = _target(question, calls.tool)
+    as_of = calls.tool.prices.as_of
+    target = _target(question, calls.tool) or _own_target(question.text, as_of)
     if target is None:
-        target = session_after(calls.tool.prices.as_of, ASSUMED_HORIZON)
+        target = session_after(as_of, ASSUMED_HORIZON)
         assumed = (f"the question has no date; {ASSUMED_HORIZON} sessions were assumed",)
     return calls.forecast(target, question.levels), assumed
 
@@ -273,7 +290,8 @@ def _ratio(text: str) -> float | None:
     found = _RATIO.search(plain_words(text))
     if found is None:
         return None
-    many, few = (1 if each.lower() == "one" else int(each) for each in found.groups())
+    said = [each for each in found.groups() if each is not None]
+    many, few = (1.0 if each.lower() == "one" else float(each) for each in said)
     if not many or not few:
         raise UsageError(f"{found[0]} is not the ratio of a split; write it like 10-for-1")
     return few / many if re.search(r"\breverse\b", text, re.I) and many > few else many / few
@@ -284,36 +302,44 @@ def _past(question: Question, tool: ForecastTool) -> Answer:
     text = plain_words(question.text)
     splits = _SPLIT_BEFORE.search(text) is not None
     wished = f"{text} {plain_words(question.wish)}"  # "and in February?"
+    calls = _Calls(tool)
     if splits or _SUMMED.search(wished) or MORE_THAN_A_CLOSE.search(wished):
-        calls = _Calls(tool)
-        summed = calls.history(*_period(question, tool, ever=splits))
-        return _answered(question, calls, summed.summary)
-    carried = carried_in_words(question, tool.prices.symbol)
-    return without_model(
-        question.text,
-        past_price(question, tool),
-        "past price",
-        symbol=tool.prices.symbol,
-        notes=(*((carried,) if carried else ()), *question.notes),
-    )
+        first, last, assumed = _period(question, tool, ever=splits)
+        return _answered(question, calls, calls.history(first, last).summary, notes=assumed)
+    said, session = past_price(question, tool)
+    if session is not None:
+        calls.history(str(session), str(session))
+    given = _answered(question, calls, said, notes=question.notes)
+    return replace(given, stop_reason=PAST_PRICE)
 
 
 def _period(
     question: Question, tool: ForecastTool, *, ever: bool = False
-) -> tuple[str | None, str | None]:
+) -> tuple[str | None, str | None, tuple[str, ...]]:
     """The first and last day that a question asks about, as price_history takes them.
 
     Args:
         question: as read.
         tool: knows the first and the last session.
         ever: whether all that is known is meant where no period is named.
+
+    Returns:
+        The days, and what was assumed.
+
+    Raises:
+        UsageError: the period lies ahead.
     """
     prices = tool.prices
     start, end = str(prices.session[0]), str(prices.as_of)
     named = read_past_period(question.text, prices.as_of, tool.symbols)
+    before = question.target is not None and question.target <= prices.as_of
+    if named is None and before and _THEN.search(question.text):
+        return max(str(question.target), start), None, ()
     if named is None:
-        return (start, None) if ever else (None, None)
-    return min(max(str(named.first), start), end), min(str(named.last), end)
+        usual = f"no period is named; the last {history_tool.USUAL_SESSIONS} sessions were taken"
+        return (start, None, ()) if ever else (None, None, (usual,))
+    last = min(str(named.last), end)
+    return min(max(str(named.first), start), last), last, ()
 
 
 _ANSWERS: Mapping[Topic, Callable[[Question, ForecastTool], Answer]] = {

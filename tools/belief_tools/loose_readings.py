@@ -11,16 +11,29 @@ from collections.abc import Iterator
 from belief_tools.chance_claims import Scope
 from belief_tools.known import Known, is_any
 from belief_tools.page import Figure, Page
-from belief_tools.roles import DENIES, INTERVAL, nominal, scopes_of_percentage, way_of
+from belief_tools.ratio_claims import fits_ratio
+from belief_tools.roles import (
+    DENIES,
+    INTERVAL,
+    clause_before,
+    nominal,
+    scopes_of_percentage,
+    way_of,
+)
 
 _REGIME = re.compile(r"\bregimes?\b|\bvolatil|\bvol\b|\bconfiden", re.I)
 ONE_LEVEL = re.compile(
     r"\b(?:(?P<upper>upper|higher)|lower) (?:level|one|threshold|mark|of the two)\b", re.I
 )
 _PART_OF_ALL = re.compile(r"\b(?:top|bottom|best|worst|upper|lower)\s+$", re.I)
-_TURNED = re.compile(rf"{DENIES.pattern}|\bagainst\b", re.I)
+_TURNED = re.compile(rf"{DENIES.pattern}|\bagainst\b|\bthat it holds\b", re.I)
 _OTHER_WAY = re.compile(r"\b(?:other way|otherwise|against|conversely|opposite)\b", re.I)
-_LEFT_OUT = re.compile(r"\b(?:outside|miss\w*|tails?|leav\w*|beyond|surpris\w*|except)\b", re.I)
+_EITHER_WAY = re.compile(r"\beither (?:way|direction|side)\b", re.I)
+_LEFT_OUT = re.compile(
+    r"\b(?:either (?:way|direction|side)|outside|miss\w*|tails?|leav\w*|beyond|surpris\w*"
+    r"|except)\b",
+    re.I,
+)
 
 
 def loose_readings(page: Page, figure: Figure, known: Known) -> Iterator[float]:
@@ -33,8 +46,14 @@ def loose_readings(page: Page, figure: Figure, known: Known) -> Iterator[float]:
     """
     spans = scopes_of_percentage(page, figure)[:2]
     near = [Scope(page, figure, known, *span) for span in spans]
+    if len(near[0].text.split()) < 2:  # as in "above $250 is the less likely one, at 18 %"
+        near.append(Scope(page, figure, known, *clause_before(page, figure)))
     if _PART_OF_ALL.search(page.before(figure)):
-        yield from (0.05, 0.1, 0.25, 0.5)
+        if not page.near(figure, "price"):
+            yield from (0.05, 0.1, 0.25, 0.5)
+        for level in page.near(figure, "price"):
+            yield from known.chances(level, _way_of_part(page, figure))
+    yield from _of_multiples(page, figure, known)
     if nominal(page, figure) or any(_settles(scope) for scope in near):
         return
     ways = {way_of(scope.text, last=scope.before) for scope in near} - {0}
@@ -49,6 +68,19 @@ def loose_readings(page: Page, figure: Figure, known: Known) -> Iterator[float]:
     if _LEFT_OUT.search(page.prose, *page.sentence(figure)):
         for inside in _intervals(page, figure, known):
             yield from (1 - inside, (1 - inside) / 2)
+
+
+def _of_multiples(page: Page, figure: Figure, known: Known) -> Iterator[float]:
+    """Yield the chance that the price doubles, or halves, where the clause speaks of that."""
+    start, end = page.clause(figure)
+    for ratio in page.near(figure, "ratio"):
+        for price, up in known.points if start <= ratio.start < end else ():
+            if fits_ratio(page, ratio, price / known.last):
+                yield up if ratio.value > 1 else 1 - up
+
+
+def _way_of_part(page: Page, figure: Figure) -> int:
+    return 1 if re.search(r"\b(?:top|best|upper)\s+$", page.before(figure), re.I) else -1
 
 
 def _settles(scope: Scope) -> bool:
@@ -88,5 +120,7 @@ def _intervals(page: Page, figure: Figure, known: Known) -> Iterator[float]:
     for inside, (low, high) in zip((0.5, 0.9), known.intervals, strict=True):
         if any(one.spans(low, high) for one in ranges):
             yield inside
-    if not ranges and INTERVAL.search(page.prose, *page.sentence(figure)):
+    if _EITHER_WAY.search(page.prose, *page.sentence(figure)):
+        yield from (0.5, 0.9)
+    elif not ranges and INTERVAL.search(page.prose, *page.sentence(figure)):
         yield from (0.5, 0.9)

@@ -78,6 +78,11 @@ class Page:
         """Return where the sentence of a figure starts and ends."""
         return _between(self._sentence_edges, figure, len(self.prose))
 
+    def sentences(self) -> list[tuple[int, int]]:
+        """Return where every sentence starts and ends."""
+        starts = [0, *(end for _, end in self._sentence_edges)]
+        return [*zip(starts, [*(s for s, _ in self._sentence_edges), len(self.prose)], strict=True)]
+
     def sentence_before(self, start: int) -> int:
         """Return where the sentence starts that ends at `start`."""
         edges = [end for begin, end in self._sentence_edges if end < start]
@@ -133,7 +138,8 @@ BOUND = re.compile(
     re.I,
 )
 _IS_ABOUT = re.compile(
-    rf"(?:{ABOUT}(?:\s+an?)?|\b(?:just|slightly|a (?:little|bit|shade|touch|hair)|hardly|barely)\s+"
+    rf"(?:{ABOUT}(?:\s+an?)?|\bsomewhere\s+(?:in|between|from|within)(?:\s+the)?|\b(?:just"
+    rf"|slightly|a (?:little|bit|shade|touch|hair)|hardly|barely)\s+"
     r"(?:over|under|above|below|(?:more|less) than))\s*$",
     re.I,
 )

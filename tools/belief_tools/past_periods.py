@@ -5,6 +5,7 @@ from datetime import date
 
 import numpy as np
 
+from belief.errors import UsageError
 from belief_tools.company_names import read_symbols
 from belief_tools.marked_text import whole_words
 from belief_tools.periods import Clock, Period, as_date, earlier, month_index, months, shifted
@@ -27,6 +28,7 @@ _TO_DATE = whole_words(
     r"|week)"
 )
 _SINCE = whole_words(r"since|starting(?: from| in)?|from #+ (?:on|until now|to now|to today)")
+_SINCE_YEAR = whole_words(r"since (?P<year>(?:19|20)\d\d)(?![-/])")
 _FEW = 3.0
 
 
@@ -42,6 +44,9 @@ def read_past_period(
 
     Returns:
         None where the text names no period.
+
+    Raises:
+        UsageError: the period begins after as_of.
 
     Example:
         >>> known = (np.datetime64("2024-03-01"), {"NVDA": ("Nvidia",)})
@@ -59,9 +64,13 @@ def read_past_period(
     if to_date := _TO_DATE.search(plain):
         said = to_date.groupdict()
         return Period(_start(today, said["unit"] or said["this"] or "year"), today)
+    if year := _SINCE_YEAR.search(plain):
+        return Period(min(date(int(year["year"]), 1, 1), today), today)
     found = read_dates(plain, Clock(today, past=True, future=False))
-    if found.target is None or found.first is None or found.first > today:
+    if found.target is None or found.first is None:
         return None
+    if found.first > today:
+        raise UsageError(f"{found.phrase!r} is after the last known session {today}")
     goes_on = _SINCE.search(plain) is not None
     return Period(found.first, today if goes_on else min(found.target, today))
 

@@ -7,7 +7,7 @@ chance of the result.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 
 from belief_tools.chance_claims import (
@@ -32,11 +32,13 @@ from belief_tools.roles import (
     DENIES,
     INTERVAL,
     base_of_share,
+    clause_before,
     is_distance,
     is_from_base,
     is_signed,
     nominal,
     scopes_of_percentage,
+    way_near,
 )
 from belief_tools.wording import Finding
 
@@ -52,6 +54,7 @@ _BOUND_AFTER = re.compile(
 _CLOSE = 0.25  # how near, as a share of it, a bound such as "over half" must be to what it bounds
 _BEHIND = re.compile(r"^(?:the volatility|a transition|the \w+ regime)")
 _LOOSEST = 1.35  # how much larger than a distance a bound such as "within 10 %" may be
+_UP_TO = re.compile(r"\bmov\w+\s+(?:by\s+)?(?:up to|as much as)\s+$", re.I)
 _WITHIN_SHARE = re.compile(rf"\bwithin\s+(?:{ABOUT}\s+)?$", re.I)
 _OF_SMALL_MOVE = re.compile(  # "a 90 % chance that it moves by 2 % or less"
     r"\s*(?:odds|chance|probability)\s+(?:of\s+(?:less than|under|at most)\s+"
@@ -61,7 +64,8 @@ _OF_SMALL_MOVE = re.compile(  # "a 90 % chance that it moves by 2 % or less"
 )
 _INSIDE = re.compile(
     r"\b(?:(?P<out>outside)\s+(?:of\s+)?(?:it|that|this|those|these|either)\b"
-    r"|(?:inside|within)\b(?!\s+(?:reach|sight|a\b))|within (?:about |roughly )?an?\b)",
+    r"|(?:inside|within)\b(?!\s+(?:reach|sight|a\b))|within (?:about |roughly )?an?\b"
+    r"(?!\s+(?:trading )?(?:day|week|month|quarter|year)))",
     re.I,
 )
 _VOLATILITY = re.compile(r"\bvolatil\w*|\bvol\b|\bstandard deviation", re.I)
@@ -91,13 +95,20 @@ _IN_BETWEEN = re.compile(
     re.I,
 )
 _AGAINST = re.compile(rf"{DENIES.pattern}|\bagainst\b|\botherwise\b", re.I)
+_EITHER_WAY = "a move either way"
 _UNITS = {"day": "day", "session": "day", "week": "week", "month": "month", "year": "year"}
 
 
-def judge_percentages(page: Page, known: Known) -> Iterator[Finding]:
-    """Every percentage is the result's for what it is said of."""
+def judge_percentages(page: Page, known: Known, spans: Collection[Figure]) -> Iterator[Finding]:
+    """Every percentage is the result's for what it is said of.
+
+    Args:
+        page: the text.
+        known: what the result says.
+        spans: the figures of intervals that are said as two moves.
+    """
     taken = {chance_of_range(page, f) for f in page.figures if f.kind == "range"}
-    taken |= {*_complements(page)}
+    taken |= {*_complements(page), *spans}
     for figure in page.figures:
         if figure.kind != "percent" or figure in taken:
             continue
@@ -106,7 +117,8 @@ def judge_percentages(page: Page, known: Known) -> Iterator[Finding]:
         )
         settled = figure.unit == "points" or listed_event(page, figure, known)
         loose = () if settled else loose_readings(page, figure, known)
-        if not any(fits(page, figure, value) for value in (*allowed, *loose)):
+        around = subject == _EITHER_WAY and any(figure.is_near(100 * value) for value in allowed)
+        if not around and not any(fits(page, figure, value) for value in (*allowed, *loose)):
             words = page.words(figure)
             listed = ", ".join(f"{100 * value:.1f} %" for value in allowed[:8]) or "none"
             yield Finding(
@@ -183,11 +195,19 @@ def _by_form(page: Page, figure: Figure, known: Known, *, chance: bool) -> Subje
         return _volatility(page, figure, known)
     if nominal(page, figure) or _OF_SMALL_MOVE.match(page.prose, figure.end):
         return "an interval", (0.5, 0.9)
+    if covers := _OVER_SHARE.search(page.before(figure)):
+        levels = [f for f in page.near(figure, "price") if f.end <= figure.start][-1:]
+        if levels and _OF_ALL.match(page.prose, figure.end):
+            way = -1 if covers["above"] else 1  # above three quarters: the chance of less
+            return "what lies beyond a level", tuple(known.chances(levels[0], way))
+    if apart := _apart_from_base(page, figure, known):
+        return "a distance between prices", apart
     if is_signed(page, figure) or _is_of_move(page, figure, known):
         return _distance(page, figure, known)
-    if _WITHIN_SHARE.search(page.before(figure)):
+    if _WITHIN_SHARE.search(page.before(figure)) or _UP_TO.search(page.before(figure)):
         return "a distance to the ends of an interval", tuple(_reaches(figure, known))
-    if _SPREAD.search(own) or (
+    odds = figure.unit in ("odds", "against", "shared")
+    if (_SPREAD.search(own) and not odds) or (
         page.before(figure).endswith("(") and _SPREAD.search(page.prose[sentence : figure.start])
     ):
         return _spread(known)
@@ -199,10 +219,37 @@ def _by_form(page: Page, figure: Figure, known: Known, *, chance: bool) -> Subje
         prices = mentioned(page, figure, known)
         shares = [a / b for a in prices for b in prices if a != b]
         widths = [high - low for low, high in known.intervals]
+        if re.search(r"\b(?:los\w+|shed\w*|down|drop\w*)\b", page.lead_in(figure), re.I):
+            shares = [1 - share for share in shares if share < 1]
         return "a share of a price", (*shares, *(width / known.last for width in widths))
     if not chance and is_distance(page, figure):
         return _distance(page, figure, known)
     return None
+
+
+_IS_BEYOND = re.compile(
+    rf"\s*(?:is|lies|sits|would be|are)\s+(?:only |just )?(?:{ABOUT}|some)?\s*(?:a )?$", re.I
+)
+_OVER_SHARE = re.compile(
+    rf"\d\s+(?:is|lies|sits)\s+(?:(?P<above>above)|below)\s+(?:{ABOUT}\s+)?$", re.I
+)
+_OF_ALL = re.compile(
+    r"\s*of\s+(?:\w+\s+)?(?:outcomes|paths|simulat\w+|scenarios|closes|cases)\b", re.I
+)
+_BEYOND_IT = re.compile(r"\s*(?:above|below|higher|lower)\s*(?:$|[.,;)])", re.I)
+
+
+def _apart_from_base(page: Page, figure: Figure, known: Known) -> tuple[float, ...]:
+    """Return what "21 %" may be in "$681 is 17 % below the last close and $994 is 21 % above"."""
+    before = [f for f in page.near(figure, "price") if f.end <= figure.start]
+    if not before or not _BEYOND_IT.match(page.prose, figure.end):
+        return ()
+    if not _IS_BEYOND.fullmatch(page.prose, before[-1].end, figure.start):
+        return ()
+    prices = [price for price in known.roles["level"] if before[-1].is_near(price)]
+    sign = way_near(page, figure)
+    bases = (known.last, known.median)
+    return tuple(abs(p / b - 1) for p in prices for b in bases if sign * (p - b) > 0)
 
 
 def _is_of_move(page: Page, figure: Figure, known: Known) -> bool:
@@ -232,6 +279,8 @@ def _reaches(figure: Figure, known: Known) -> Iterator[float]:
 def _own(page: Page, figure: Figure) -> tuple[int, int]:
     """Return where the words stand that belong to no other percentage of the clause."""
     near = scopes_of_percentage(page, figure)[:2]
+    if page.before(figure).endswith("(") and page.prose[figure.end : figure.end + 1] == ")":
+        near = [span for span in near if span[1] <= figure.start]  # "(96 %)" ends what it is of
     return min(start for start, _ in near), max(end for _, end in near)
 
 
@@ -240,21 +289,9 @@ def _scopes(page: Page, figure: Figure, known: Known) -> list[Scope]:
     spans = scopes_of_percentage(page, figure)
     scopes = [Scope(page, figure, known, *span) for span in spans[:2]]
     if len(scopes[0].text.split()) < 2:  # as in "to be above its present $7.51, 52 %"
-        scopes.append(Scope(page, figure, known, *_clause_before(page, figure)))
+        scopes.append(Scope(page, figure, known, *clause_before(page, figure)))
     far = [*spans[2:], *_asked_before(page, figure)]
     return scopes + [Scope(page, figure, known, *span, far=True) for span in far]
-
-
-def _clause_before(page: Page, figure: Figure) -> tuple[int, int]:
-    """Return where the clause in front of a figure's own stands, within the sentence."""
-    sentence, _ = page.sentence(figure)
-    start, _ = page.clause(figure)
-    before = Figure("words", max(sentence, start - 2), max(sentence, start - 2))
-    others = [f.end for f in page.figures if f.kind == "percent" and f.end <= figure.start]
-    begin = max(
-        [sentence, page.clause(before)[0] if before.start > sentence else sentence, *others]
-    )
-    return min(begin, figure.start), figure.start
 
 
 def _asked_before(page: Page, figure: Figure) -> Iterator[tuple[int, int]]:
@@ -306,7 +343,7 @@ def _volatility(page: Page, figure: Figure, known: Known) -> Subject:
 def _spread(known: Known) -> Subject:
     ends = [abs(end / known.last - 1) for interval in known.intervals for end in interval]
     shares = [width / base for width in half_widths(known) for base in (known.last, known.median)]
-    return "a move either way", (volatilities(known)["horizon"], *shares, *ends, 0.5, 0.9)
+    return _EITHER_WAY, (volatilities(known)["horizon"], *shares, *ends, 0.5, 0.9)
 
 
 def _distance(page: Page, figure: Figure, known: Known) -> Subject:

@@ -17,6 +17,7 @@ _VALUES = {
     **{word: value for value, word in enumerate(_UNITS)},
     **{word: 10 * value for value, word in enumerate(_TENS, start=2)},
 }
+_LONGEST_NUMBER = 12  # words
 _SCALES = {"dozen": 12, "hundred": 100, "thousand": 1_000, "grand": 1_000}
 _NUMBER_WORD = "|".join([*sorted(_VALUES, key=len, reverse=True), *_SCALES])
 _NUMBER = re.compile(
@@ -153,6 +154,8 @@ def _in_digits(words: str) -> str:
     """Write "twelve hundred and fifty" as "1250"; a small number alone stays a word."""
     total, current = 0.0, 0.0
     parts = re.split(r"[ -]", words.lower())
+    if len(parts) > _LONGEST_NUMBER:
+        return words
     if len(parts) == 1 and parts[0] in ("zero", "one", *_SCALES):
         return words
     for part in parts:

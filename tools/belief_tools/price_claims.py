@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 
-from belief_tools.known import Known, currencies, half_widths, is_any, is_change, mentioned, moves
+from belief_tools.known import Known, currencies, half_widths, is_any, is_change, moves
 from belief_tools.page import ABOUT, Figure, Page, is_hedged
 from belief_tools.roles import (
     DENIES,
@@ -16,7 +16,6 @@ from belief_tools.roles import (
     WAY,
     base_of_share,
     is_claimed,
-    is_of_chances,
     is_signed,
     nominal,
     role_of,
@@ -31,7 +30,7 @@ _SURE = re.compile(r"\b(?:will|won't|shall|going to|cannot|can't)\b(?!.*\blikely
 _PRICE_NEXT = re.compile(
     r"\b(?:at|above|below|over|under|hits?|reach\w*|around|near|price of|target of)\s+$", re.I
 )
-_ASSERTS = re.compile(
+ASSERTS = re.compile(
     r"\b(?:will|won't|is|are|expected|should|shall|going to|closes|ends|trades|stays|goes|rises"
     r"|falls|cannot|can't|forecast|predicted)\b",
     re.I,
@@ -116,6 +115,8 @@ def _price_problem(
         return None
     if page.words(figure).endswith("0s") and role != "last" and _is_likely_place(figure, known):
         return None
+    if page.words(figure).endswith("0s") and _OFTEN.search(page.prose, *page.sentence(figure)):
+        return "price", f"; the tool result's 50 % interval does not reach there ({known.money})"
     if not is_any(figure, known.roles[role]):
         if not is_claimed(page, figure) and _is_distance_known(figure, known):
             return None
@@ -123,6 +124,9 @@ def _price_problem(
         return "price", f"{name}; the tool result has no such price ({known.money})"
     problem = _bound_problem(page, figure, known)
     return problem or (_level_problem(page, figure, known) if role == "level" else None)
+
+
+_OFTEN = re.compile(r"\b(?:more often than not|(?:most )?likely|probably|usually)\b", re.I)
 
 
 def _is_likely_place(figure: Figure, known: Known) -> bool:
@@ -240,7 +244,7 @@ def _level_problem(page: Page, figure: Figure, known: Known) -> tuple[str, str] 
     told = (
         HEDGE.search(sentence) or page.near(figure, "percent") or page.prose[end : end + 1] == "?"
     )
-    if asked or told or not ways or not above or not _ASSERTS.search(lead_in):
+    if asked or told or not ways or not above or not ASSERTS.search(lead_in):
         return None
     said_above = (ways[-1].lastgroup == "up") != bool(DENIES.search(lead_in))
     least = _NEARLY_SURE if _SURE.search(lead_in) else 0.5
@@ -265,7 +269,7 @@ def chance_of_range(page: Page, figure: Figure) -> Figure | None:
         gap = page.prose[before.end : figure.start]
         lead_in = page.lead_in(before)
         said = lead_in if re.search(r"(?:\bis|:)\s*$", lead_in) else ""
-        parted = re.search(r",\s*(?:so|and|but|while)\b|;", gap) or any(
+        parted = re.search(r",\s*(?:so|and|but|while|which)\b|;|^[^(]*\)(?=[^(]*[,:])", gap) or any(
             before.end <= f.start < figure.start and f.kind not in ("count", "date")
             for f in page.figures
         )
@@ -281,6 +285,14 @@ def chance_of_range(page: Page, figure: Figure) -> Figure | None:
     return None
 
 
+_EVEN_CHANCES = re.compile(
+    r"\b(?:equal|even|same|50[-/ ]50)\s+(?:chances?|odds)\b.*\b(?:in|out)side\b|\bas likely"
+    r" (?:to be )?(?:in|out)side as (?:in|out)side\b",
+    re.I,
+)
+_EVEN_LEAD = re.compile(
+    r"\b(?:even|equal) (?:chance|odds)\W+(?:\w+\W+){0,5}(?:between|in|inside|within)\b[^.;]*$", re.I
+)
 _THAT_IS = re.compile(
     r"[\s,(]*(?:though|but|and|although)?\s*(?:that|this|which|it)(?:'s| is)\s+"
     r"(?:only |just )?(?:an?|the)?\s*",
@@ -306,6 +318,8 @@ def _range_problem(page: Page, figure: Figure, known: Known) -> tuple[str, str] 
     if not fits and re.search(r"\bfrom\b[^,;\d]*$", lead_in) and MOVE.search(lead_in):
         good = figure.spans(known.last, known.median)
         return None if good else ("price", f" as a move; the tool result has {known.money}")
+    even = _EVEN_LEAD.search(lead_in) or _EVEN_CHANCES.search(page.prose, *page.sentence(figure))
+    fits = [percent for percent in fits if percent == 50] if even else fits
     between = [100 * share for share in known.chances_between(low, high)]
     if re.search(r"\boutside(?:\s+of)?(?:\s+(?:the|that))?\s*$", lead_in, re.I):
         between = [100 - share for share in between]
@@ -318,7 +332,12 @@ def _range_problem(page: Page, figure: Figure, known: Known) -> tuple[str, str] 
         and (90 in fits or not _SURE.search(lead_in) or _hedged(page, figure))
     ):
         return None
-    if chance is None and between and (page.near(figure, "percent") or _hedged(page, figure)):
+    if (
+        chance is None
+        and not even
+        and between
+        and (page.near(figure, "percent") or _hedged(page, figure))
+    ):
         return None
     low50, high50 = result["interval_50"]
     said = f" with {page.words(chance)}" if chance else ""
@@ -341,7 +360,7 @@ def judge_percentiles(page: Page, known: Known) -> Iterator[Finding]:
         listed = [f for f in page.near(figure, "percentile")]
         later = [f for f in prices if f.start > listed[-1].end]
         after = [f for f in prices if 0 <= f.start - figure.end < 25]
-        if len(listed) > 1 and len(later) == len(listed) == len(prices):
+        if len(listed) > 1 and len(later) == len(listed):
             after = [later[listed.index(figure)]]
         if _AT_PERCENTILE.search(page.lead_in(figure)):
             after = []
@@ -354,8 +373,33 @@ def judge_percentiles(page: Page, known: Known) -> Iterator[Finding]:
             yield Finding(words, "price", f"the text speaks of the {words}; it is {told}")
 
 
+_SIDE_OF_LAST = re.compile(
+    r"\s*(?:,|\(|is|which is|that is)[\s,]*(?:just |only )?(?:an? (?:hair|touch|bit|shade|little"
+    r"|tad)"
+    r"|slightly|marginally|fractionally|barely|well|far)?\s*(?:(?P<above>above|higher than|over|up"
+    r" (?:on|from))|below|lower than|under|down (?:on|from))\s+(?:the|its|today's|\w+day's)\s+"
+    r"(?:(?:last|latest|current|previous|present)\b|clos)",
+    re.I,
+)
+
+
+def _judge_side_of_last(page: Page, known: Known) -> Iterator[Finding]:
+    """A price said to be above or below the last close lies there."""
+    for figure in page.figures:
+        said = figure.kind == "price" and _SIDE_OF_LAST.match(page.prose, figure.end)
+        if not said or is_change(page, figure, known):
+            continue
+        meant = [price for price in known.roles["level"] if figure.is_near(price)]
+        others = [price for price in meant if price != known.last]
+        if others and not any((price > known.last) == bool(said["above"]) for price in others):
+            words = page.words(figure) + said[0]
+            message = f"the text says '{words}'; the last close is {known.last:,.2f}"
+            yield Finding(words, "price", message)
+
+
 def judge_order(page: Page, known: Known) -> Iterator[Finding]:
     """Where the text says that a price is above or below another, it is."""
+    yield from _judge_side_of_last(page, known)
     prices = [f for f in page.figures if f.kind == "price"]
     for first, second in pairwise(prices):
         said = _ORDER.fullmatch(page.prose, first.end, second.start)
@@ -365,19 +409,3 @@ def judge_order(page: Page, known: Known) -> Iterator[Finding]:
             words = page.original[first.start : second.end]
             message = f"the text says '{words}'; the other way round it is right"
             yield Finding(words, "price", message)
-
-
-def judge_ratios(page: Page, known: Known) -> Iterator[Finding]:
-    """A multiple, as in "1.4 times the last close", is that of two prices of the result."""
-    for figure in page.figures:
-        if figure.kind != "ratio" or is_of_chances(page, figure):
-            continue
-        ends = (*known.result["interval_50"], *known.result["interval_90"])
-        worded = page.words(figure).lower().startswith(("half", "halv", "doubl", "twice"))
-        if worded and _ASSERTS.search(page.lead_in(figure)):
-            ends = ()
-        prices = {*mentioned(page, figure, known), *(ends if worded else known.asked_levels)}
-        if not is_any(figure, (a / b for a in prices for b in prices if a != b)):
-            words = page.words(figure)
-            reason = "no two prices of the tool result are so far apart"
-            yield Finding(words, "number", f"the text says {words}; {reason}")

@@ -115,7 +115,9 @@ DEFINITION = whole_words(
 )
 _STOCK = whole_words(
     r"stocks?|shares?|clos(?:e|ing)"
-    r"|(?:the|its) price(?! of (?!(?:the|this|that|its?|one|a) ?(?:stock|share)?\b|#))"
+    r"|(?:the|its|(?:the |its )?(?:current|latest|present|median|expected|average|mean"
+    r"|closing)) price"
+    r"(?! of (?!(?:the|this|that|its?|one|a) ?(?:stock|share)?\b|#))"
 )
 # "price on Wednesday?", but not "egg price on Wednesday?"
 _BARE_PRICE = re.compile(

@@ -131,9 +131,14 @@ def read_question(
         return _alone(asked, clock)
 
     whole = read(named)
-    if not beside or symbol is None:
+    if earlier is not None and "company" in whole.carried and earlier.beside:
+        together = (earlier.symbol or "", *earlier.beside)
+        about = about if about in together else whole.symbol
+        rest = tuple(each for each in together if each != about)
+        return replace(whole, symbol=about, beside=rest)
+    if not (beside or others) or symbol is None:
         return whole
-    own = own_part(plain, symbols, symbol)
+    own = own_part(plain, {**symbols, **{other: () for other in others}}, symbol)
     return _of_several(whole, whole if own is None else read(own), beside)
 
 
@@ -210,7 +215,7 @@ def _too_long(text: str) -> str | None:
 # A text made of these words and of names, dates and levels says nothing else: it is a follow-up.
 _JOINING = whole_words(
     r"and|or|but|so|then|okay|ok|well|hmm|now|what'?s?|which|how|about|if|instead|rather|say|maybe"
-    r"|perhaps|also|too|again|same|for|the|an?|by|in|on|at|of|to|from|until|till|through|over|with"
+    r"|perhaps|also|too|again|same|for|the|an?|by|in|on|at|of|to|from|since|until|till|through|over|with"
     r"|during|within|after|before|around|near|as|be|is|are|was|were|been|has|had|do|does|did|it|its"
     r"|it's|that|that's|this|those|there|they|them|level|date|day|time|end|more|less|than|between"
     r"|most|least|high|low|out|up|down|far|further|ahead|later|sooner|longer|even|only|just|look"
@@ -229,6 +234,14 @@ _AHEAD = whole_words(
     r"next|coming|following|tomorrow|tmrw|from now|from today|later"
     r"|in (?:an?|\w+) (?:day|session|week|month|quarter|year)s?"
 )
+_NOW = whole_words(
+    r"now|right now|currently|at the moment|(?:its?|the) (?:current|latest|last) (?:price|close)"
+    r"|(?:current|latest) (?:price|close)"
+)
+# "and in two?" counts in what the question before counted in.
+_BARE_COUNT = re.compile(r"^\W*(?:(?:and|or|so|what about|how about)\W+)?in (\d{1,3})\W*$", re.I)
+_UNIT = re.compile(r"\b(session|day|week|month|quarter|year)s?\b", re.IGNORECASE)
+_SINCE_YEAR = whole_words(r"since (?:19|20)\d\d")
 # Elsewhere these three are verbs.
 _BARE_MONTH = re.compile(
     r"^\W*(?:(?:and|or|so|what about|how about)\W+)?(may|march|mar)\W*$", re.IGNORECASE
@@ -244,7 +257,7 @@ def _leans(asked: Asked, earlier: Question) -> bool:
     text = asked.text
     if ADVICE.search(text) or (REASONS.search(text) and PAST.search(text)):
         return False
-    if _BARE_MONTH.search(text):
+    if _BARE_MONTH.search(text) or _BARE_COUNT.search(text):
         return True
     dated = asked.dates.target is not None or asked.dates.problem is not None
     levels = _levels(asked, earlier).prices
@@ -258,7 +271,7 @@ def _leans(asked: Asked, earlier: Question) -> bool:
     if re.search(r"[^\W\d_]{2}", re.sub(r"\d+(?:st|nd|rd|th|k)?\b", "", left)):
         return False
     again = _REPEATS.search(text) or FUTURE.search(text)
-    return bool(dated or levels or wants or again or asked.subject)
+    return bool(dated or levels or wants or again or asked.subject or _SINCE_YEAR.search(text))
 
 
 def _wants(text: str) -> bool:
@@ -276,10 +289,13 @@ def _levels(asked: Asked, earlier: Question) -> Levels:
 def _completed(asked: Asked, own: Clock, earlier: Question) -> Question:
     """Fill in what a follow-up leaves out; its own words come first."""
     clock = _clock_of_follow_up(asked, own, earlier)
+    asked = _in_the_same_unit(asked, earlier, clock)
     dates = read_dates(_BARE_MONTH.sub(r"in \1", asked.text), clock)
     own_levels = _levels(asked, earlier)
     levels = own_levels.prices
+    now = dates.target is None and not levels and not own.future and _NOW.search(asked.text)
     kind = _kind_of_follow_up(dates, clock, will_be=bool(levels) and not own.past)
+    kind = "past_price" if now else kind
     target, phrase = _session(dates.target), dates.phrase
     symbol, others, wants = asked.symbol, asked.others, _wants(asked.text)
     carried: list[Part] = []
@@ -287,7 +303,9 @@ def _completed(asked: Asked, own: Clock, earlier: Question) -> Question:
         carried.append("company")
         symbol, others = earlier.symbol, () if earlier.symbol else earlier.other_symbols
     if target is None and dates.problem is None:
-        if kind == earlier.kind and earlier.target is not None:
+        if now:
+            target = _session(clock.as_of)
+        elif kind == earlier.kind and earlier.target is not None:
             carried.append("date")
             target, phrase = earlier.target, earlier.phrase
         elif kind == "past_price":
@@ -309,6 +327,16 @@ def _completed(asked: Asked, own: Clock, earlier: Question) -> Question:
         wish=asked.original if wants else earlier.wish,
         notes=(*dates.notes, *own_levels.notes),
     )
+
+
+def _in_the_same_unit(asked: Asked, earlier: Question, clock: Clock) -> Asked:
+    """Read "and in two?" after "in a month" as "in 2 months"."""
+    count, unit = _BARE_COUNT.search(asked.text), _UNIT.search(earlier.phrase or "")
+    if count is None or unit is None:
+        return asked
+    text = f"in {count[1]} {unit[1]}s"
+    dates = read_dates(text, clock)
+    return asked._replace(text=text, dates=dates, levels=read_levels(dates.rest))
 
 
 def _clock_of_follow_up(asked: Asked, own: Clock, earlier: Question) -> Clock:

@@ -28,13 +28,29 @@ def chances_in_words(result: ForecastResult) -> str:
     return f"{up} {levels_in_words(result)}".strip()
 
 
-def levels_in_words(result: ForecastResult) -> str:
-    """Say the chance of a close above each level asked for; empty without levels."""
-    return " ".join(
-        f"The chance of a close above {level_in_words(entry['level'])} on {result.target} "
-        f"is {percent(entry['probability'])}."
-        for entry in result.prob_above
-    )
+def levels_in_words(result: ForecastResult, *, below: bool = False) -> str:
+    """Say the chance of a close above each level asked for; empty without levels.
+
+    Args:
+        result: of the tool.
+        below: say that of a close below instead.
+    """
+    side = "below" if below else "above"
+    chances = [
+        1.0 - each["probability"] if below else each["probability"] for each in result.prob_above
+    ]
+    said = [
+        f"The chance of a close {side} {level_in_words(each['level'])} on {result.target} "
+        f"is {percent(chance)}."
+        for each, chance in zip(result.prob_above, chances, strict=True)
+    ]
+    if len(chances) == 2:
+        low, high = sorted(each["level"] for each in result.prob_above)
+        said.append(
+            f"That of a close between {level_in_words(low)} and {level_in_words(high)} "
+            f"is {percent(abs(chances[0] - chances[1]))}."
+        )
+    return " ".join(said)
 
 
 def _counted(count: int, noun: str) -> str:
@@ -70,7 +86,8 @@ def receipt(result: ForecastResult, consulted_by: str, model: str | None) -> tup
         f"volatility {100 * result.volatility:.0f} % a year",
         *record_in_words(result.track_record),
         *[
-            f"chance of a close above {level_in_words(entry['level'])}: {percent(entry['probability'])}"
+            f"chance of a close above {level_in_words(entry['level'])} on that day (touching it "
+            f"before is likelier): {percent(entry['probability'])}"
             for entry in result.prob_above
         ],
         *(
@@ -82,6 +99,17 @@ def receipt(result: ForecastResult, consulted_by: str, model: str | None) -> tup
         f"{HOW[consulted_by]}; language model {model or 'none'}; forecast {result.forecast_id}",
         *result.notes,
     )
+
+
+def left_out(symbol: str, others: Sequence[str]) -> str:
+    """Say which companies of a question are not answered for.
+
+    Args:
+        symbol: the one that is.
+        others: the rest.
+    """
+    named = ", ".join(others)
+    return f"only {symbol} is answered for, not {named}; belief refit SYMBOL fetches others"
 
 
 def record_in_words(record: Mapping[str, Any] | None) -> tuple[str, ...]:

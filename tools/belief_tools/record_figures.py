@@ -15,12 +15,15 @@ from belief_tools.wording import Finding
 
 Record = Mapping[str, Any]
 
-_OUTCOMES = r"(?:back-?tests|runs|closes|closing prices|outcomes|forecasts|origins|predictions)\b"
+_OUTCOMES = r"(?:back-?tests|runs|closes|closing prices|outcomes|forecasts|origins|predictions"
+_OUTCOMES += r"|start(?:ing)?[\s-](?:days|dates|points))\b"
 _PAST = r"(?:back-?test(?:ed)?|historical|out-of-sample|scored|past|earlier|previous|actual"
 _PAST += r"|daily|known|all|the|those|its|these|such)"
 _COUNTED = re.compile(
-    rf"\s+(?:(?:{_PAST}|[\w-]+\s*-[\w-]*(?:ahead|day|session|week|month))\s+)*(?:(?P<origins>{_OUTCOMES})"
-    r"|(?:(?:non-?\s?overlapping|independent|separate)\s+)?(?P<windows>windows\b)|(?P<nats>nats\b))",
+    rf"\s+(?:(?:{_PAST}|[\w-]+\s*-[\w-]*(?:ahead|day|session|week"
+    rf"|month))\s+)*(?:(?P<origins>{_OUTCOMES})"
+    r"|(?:(?:non-?\s?overlapping|independent|separate)\s+)?(?P<windows>windows\b)"
+    r"|(?P<nats>nats\b))",
     re.I,
 )
 _OF_OUTCOMES = re.compile(
@@ -28,6 +31,7 @@ _OF_OUTCOMES = re.compile(
     r"|\s*of\s+(?:the\s+)?(?:past|earlier|previous|historical)\b",
     re.I,
 )
+_OF_INTERVALS = re.compile(r"\s*of\s+(?:the|its|their)\s+\d+\s*%\s+(?:ones|intervals|bands)", re.I)
 _INSIDE = re.compile(
     r"\s*(?:of\s+(?:\w+\s+)?closes\s+)?(?:were\s+|fell\s+|landed\s+)?"
     r"(?:inside|within|in)\s+(?:the|its|their)\s+\d+\s*%",
@@ -40,7 +44,7 @@ _SPEAKS = re.compile(
     re.I,
 )
 _NOMINAL = re.compile(
-    r"[\s-]*(?:(?:central|prediction|forecast|confidence)\s+)?(?:intervals?|ranges?|bands?"
+    r"[\s-]*(?:(?:central|prediction|forecast|confidence)\s+)?(?:intervals?|ranges?|bands?|ones"
     r"|confidence|chance|probability)\b",
     re.I,
 )
@@ -51,23 +55,33 @@ BENCHMARKS = {
 _SKILL = re.compile(r"\bskill\b|\bnats\b", re.I)
 _BETTER = re.compile(
     r"\b(?:better than|beat(?:s|en|ing)?|outperform\w*|superior to|improv\w+ (?:on|over|upon)"
-    r"|skill (?:over|against|versus|relative to|compared (?:to|with))|ahead of|surpass(?:es|ing)?"
+    r"|skill (?:over|against|versus|relative to|compared (?:to|with))|ahead of|surpass(?:es"
+    r"|ing)?|(?P<edge>(?:edge|advantage|lead) over)"
     r"|outdo\w*|more accurate than)\b",
     re.I,
 )
+_NO_EDGE = re.compile(
+    r"\b(?:not|isn't)\b|\b(?:insignificant|unclear|thin|tiny|nil|doubtful|uncertain)\b", re.I
+)
 _NO_BENCHMARK = re.compile(
-    r"\s*(?:an? |the )?(?:(?:it|that) by\b|(?:even|above|below|over|under|chance|last)\b|coin|half"
+    r"\s*(?:an? |the |its |your )?(?:(?:it|that) by\b|(?:even|above|below|over|under|chance"
+    r"|last)\b|coin|half"
     r"|[$]?\d)",
     re.I,
 )
 _DENIED = re.compile(r"\b(?:no|not|without|never|neither|nor|fail\w*|lacks?)\b|n't\b", re.I)
 # What a percentage of the forecast itself is said of, wherever the track record is named too.
 _OF_FORECAST = re.compile(
-    r"\b(?:chances?|probab\w*|odds|likel\w+|regimes?|volatil\w*|ris(?:e|es|ing|en)|rose|gain\w*"
+    r"\b(?:chances?|probab\w*|odds|(?:un)?likel\w+|regimes?|volatil\w*|ris(?:e|es|ing|en)|rose"
+    r"|gain\w*"
     r"|increas\w*|climb\w*|higher|above|up|fall\w*|fell(?!\s+(?:in|inside|into|within)\b)|drop\w*"
-    r"|declin\w*|lower|below|down|exceed\w*|profit\w*|returns?|w[io]n|right|correct\w*)\b",
+    r"|declin\w*|lower|below|down|exceed\w*|profit\w*|returns?|w[io]n|right|correct\w*"
+    r"|that (?:it|they)|forecast says)\b",
     re.I,
 )
+
+
+_SESSIONS_IN = {"session": 1, "day": 1, "week": 5, "month": 21, "quarter": 63, "year": 252}
 
 
 def judge_record(page: Page, record: Record | None) -> tuple[Page, tuple[Finding, ...]]:
@@ -93,7 +107,8 @@ def judge_record(page: Page, record: Record | None) -> tuple[Page, tuple[Finding
     left: list[Figure] = []
     findings: list[Finding] = []
     for figure in page.figures:
-        if _speaks(page, figure) and _names_record(figure, known):
+        spoken = _speaks(page, figure) or _speaks_of_skill(page, figure)
+        if spoken and _names_record(figure, known):
             continue
         allowed = _allowed(page, figure, known)
         if allowed is None:
@@ -118,8 +133,10 @@ def judge_verdict(page: Page, record: Record | None) -> Iterator[Finding]:
         if _NO_BENCHMARK.match(page.prose, match.end()):
             continue
         rest = re.split(r";|\bbut\b|\bwhile\b", page.prose[match.end() : end])[0]
+        no_edge = match["edge"] and _NO_EDGE.search(rest)
         rest = rest[: other.start()] if (other := _DENIED.search(rest)) else rest
-        denied = _DENIED.search(page.lead_in(figure)) is not None
+        denied = _DENIED.search(page.lead_in(figure).rpartition(":")[2]) is not None
+        denied = denied or bool(no_edge)
         named = [name for name, said in BENCHMARKS.items() if said.search(rest)]
         both = re.search(r"\b(?:both|either|benchmarks?|baselines?)\b", rest, re.I)
         named = list(BENCHMARKS) if both else named
@@ -149,10 +166,10 @@ def _names_record(figure: Figure, record: Record) -> bool:
     """Say whether a date or a number of sessions is one by which the record is named."""
     if figure.kind == "date":
         return any(figure.is_day(record[name]) for name in ("first", "last") if name in record)
-    if figure.kind == "count" and figure.unit == "session":
-        return any(
-            figure.is_near(record[name]) for name in ("horizon", "origins") if name in record
-        )
+    if figure.kind == "count" and figure.unit in _SESSIONS_IN:
+        sessions = replace(figure, value=figure.value * _SESSIONS_IN[figure.unit])
+        names = ("horizon", "origins") if figure.unit in ("session", "day") else ("horizon",)
+        return any(sessions.is_near(record[name]) for name in names if name in record)
     return False
 
 
@@ -181,7 +198,8 @@ def _counts(page: Page, figure: Figure, record: Record, counted: re.Match[str]) 
 
 
 def _speaks_of_skill(page: Page, figure: Figure) -> bool:
-    return _SKILL.search(page.prose, *page.sentence(figure)) is not None
+    span = page.sentence(figure)
+    return any(said.search(page.prose, *span) for said in (_SKILL, *BENCHMARKS.values()))
 
 
 def _skills(page: Page, figure: Figure, record: Record) -> tuple[float, ...]:
@@ -205,13 +223,22 @@ def _is_coverage(page: Page, figure: Figure) -> bool:
         or _OF_FORECAST.search(page.prose, start, end)
     ):
         return False
+    if _OF_INTERVALS.match(page.prose, figure.end):
+        return True
     if _OF_OUTCOMES.match(page.prose, figure.end) or _INSIDE.match(page.prose, figure.end):
         return True
-    if not _speaks(page, figure) or page.near(figure, "range"):
+    sentence, _ = page.sentence(figure)
+    if not _speaks(page, figure) or (
+        page.near(figure, "range")
+        and not (_SURELY_RECORD.search(page.prose, sentence, figure.start))
+    ):
         return False
     spoken = _SPEAKS.search(page.prose, start, end) or page.prose[figure.end : end].strip(" ,")
     named = [f for f in page.near(figure, "percent") if start <= f.start < end and f is not figure]
     return bool(spoken or any(_NOMINAL.match(page.prose, f.end) for f in named))
+
+
+_SURELY_RECORD = re.compile(r"\b(?:track record|back-?test\w*)\b", re.I)
 
 
 def _level(page: Page, figure: Figure) -> float:

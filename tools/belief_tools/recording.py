@@ -147,7 +147,7 @@ def _forecasts(
             forecast,
             made_at=utc(now),
             live=tool.live,
-            view=tool.views.get(str(forecast.target)),
+            view=tool.view_of(forecast.target),
         )
         for forecast in shown
     ]

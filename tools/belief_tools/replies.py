@@ -9,6 +9,7 @@ from typing import Any
 from belief_tools.failures import Failure, told
 
 _MOST_BYTES = 8_000_000
+_MOST_CALLS = 8  # in one reply; one is wanted
 
 
 @dataclass(frozen=True)
@@ -129,12 +130,17 @@ def _lines(pending: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
         pending += chunk
 
 
-def read_reply(completion: Mapping[str, Any], dropped: tuple[str, ...]) -> Reply:
+def read_reply(
+    completion: Mapping[str, Any],
+    dropped: tuple[str, ...],
+    hidden: Callable[[str], str] = lambda text: text,
+) -> Reply:
     """The first choice of a completion.
 
     Args:
         completion: as the server sent it.
         dropped: what it would not take.
+        hidden: takes out of a text what nobody may see.
 
     Raises:
         Failure: there is no message in it.
@@ -146,8 +152,8 @@ def read_reply(completion: Mapping[str, Any], dropped: tuple[str, ...]) -> Reply
     usage = completion.get("usage")
     usage = usage if isinstance(usage, dict) else {}
     return Reply(
-        text=_text(message.get("content") or message.get("refusal")),
-        tool_calls=_tool_calls(message.get("tool_calls")),
+        text=hidden(_text(message.get("content") or message.get("refusal"))),
+        tool_calls=_tool_calls(message.get("tool_calls"), hidden),
         finish_reason=str(choice.get("finish_reason") or ""),
         prompt_tokens=_count(usage.get("prompt_tokens")),
         completion_tokens=_count(usage.get("completion_tokens")),
@@ -171,15 +177,16 @@ def _text(content: object) -> str:
     return content.encode("utf-8", "replace").decode("utf-8")
 
 
-def _tool_calls(listed: object) -> tuple[ToolCall, ...]:
+def _tool_calls(listed: object, hidden: Callable[[str], str]) -> tuple[ToolCall, ...]:
     if not listed:
         return ()
     if not isinstance(listed, list):
         raise Failure("unusable", detail="tool_calls is not a list")
-    return tuple(_tool_call(number, call) for number, call in enumerate(listed))
+    calls = listed[:_MOST_CALLS]
+    return tuple(_tool_call(number, call, hidden) for number, call in enumerate(calls))
 
 
-def _tool_call(number: int, call: object) -> ToolCall:
+def _tool_call(number: int, call: object, hidden: Callable[[str], str]) -> ToolCall:
     function = call.get("function") if isinstance(call, dict) else None
     if not isinstance(call, dict) or not isinstance(function, dict):
         raise Failure("unusable", detail="a tool call without a function")
@@ -187,7 +194,7 @@ def _tool_call(number: int, call: object) -> ToolCall:
     if not isinstance(arguments, str):  # some servers parse them before sending
         arguments = json.dumps({} if arguments is None else arguments)
     identity = _text(call.get("id")) or f"call_{number}"
-    return ToolCall(identity, _text(function.get("name")), _text(arguments))
+    return ToolCall(identity, hidden(_text(function.get("name"))), hidden(_text(arguments)))
 
 
 def _count(value: object) -> int | None:

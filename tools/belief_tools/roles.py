@@ -40,12 +40,12 @@ _UP += r"|increas\w*|gain\w*|climb\w*|grow\w*|above|or more"
 _UP += r"|floor|over(?!\s+(?:the (?:next|coming|following|past|last)|a random|GARCH|both|time\b"
 _UP += r"|\d+\s+(?:trading|calendar|sessions?|days?|weeks?|months?)))"
 _UP += r"|exceed\w*|at least|more than(?! (?:even|likely|not)\b)|beyond|surpass\w*"
-_UP += r"|top(?:s|ped|ping)|upper side|past|reach\w*|hits?|cross\w*|advanc\w*"
-LIES = r"(?!\s+(?:between|in|within|inside|into|somewhere)\b)"  # "falls between" is no fall
+_UP += r"|top(?:s|ped|ping)|upper side|past|reach\w*|hits?|cross\w*|advanc\w*|jump\w*"
+LIES = r"(?!\s+(?:outside|between|in|within|inside|into|somewhere)\b)"  # "falls between" is no fall
 _DOWN = rf"fall\w*{LIES}|fell|down|downwards?|downside|lower(?! (?:end|bound|limit|half))"
 _DOWN += r"|drop\w*|declin\w*|decreas\w*|below|under|less than"
 _DOWN += r"|ceiling|cap|undercut|los(?:e|es|s|t|ing)"
-_DOWN += r"|or less|at most|short of|shy of|sink\w*|shrink\w*|slip\w*"
+_DOWN += r"|or less|at most|short of|shy of|sink\w*|shrink\w*|slip\w*|shed\w*|slid\w*|slump\w*"
 WAY = re.compile(rf"(?P<up>\b(?:{_UP})\b|[>\u2265])|(?P<down>\b(?:{_DOWN})\b|[<\u2264])", re.I)
 MOVE = re.compile(r"\b(?:ris|rose|increas|climb|gain|fall|fell|drop|declin|mov|chang|go)\w*", re.I)
 HEDGE = re.compile(r"\b(?:chances?|probab\w*|odds|likelihood|could|may|might|whether|if)\b", re.I)
@@ -57,7 +57,8 @@ _DATE_ROLE = re.compile(
     re.I,
 )
 INTERVAL = re.compile(r"\b(?:intervals?|bands?|ranges?|confidence|bounds?)\b", re.I)
-NOT = r"\b(?:not|no|never|nor|neither|nothing|none|cannot|without|far from|rather than|unlikely)\b"
+NOT = r"\b(?:not|no|nobody|never|nor|neither|nothing|none|cannot|without|far from"
+NOT += r"|rather than|unlikely)\b"
 DENIES = re.compile(rf"{NOT}|n't\b", re.I)
 NEGATED = re.compile(rf"(?:{NOT}|n't\b)(?:[^\w.!?;\n]+(?!but\b)\w+){{0,4}}[^\w.!?;\n]*$", re.I)
 # A level is supposed, not foreseen, in "to reach $900 it would have to rise".
@@ -86,14 +87,16 @@ _MOVED = rf"(?:{_UP}|{_DOWN}|chang\w*|mov\w*|gap|distance|difference)"
 _MERELY = r"(?:only|just|merely|barely|another)"
 _DISTANCE_BEFORE = re.compile(
     rf"\b(?:{_MOVED}(?:\s+{_MERELY})?\s+(?:of|by|at|to|is|are)|up|down|adds?|adding|plus"
-    rf"|increase|gain\w*|los\w+|rise|climb|drop|fall|another|(?:an )?(?:extra|additional))\s+"
+    rf"|increase|gain\w*|los\w+|shed\w*|rise|climb|drop|fall|another|(?:an )?(?:extra"
+    rf"|additional))\s+"
     rf"(?:(?:up to|over|under|(?:more|less) than|at least|{_MERELY})\s+)?"
     rf"(?:{ABOUT}\s+)?$",
     re.I,
 )
 _DISTANCE_AFTER = re.compile(
     r"\s*(?:\([^()]*\)\s*)?(?:or\s+\S+\s*(?:%|percent)?\s*)?"
-    r"(?:higher|lower|(?:more|less)(?! (?:likely|probable|than))|more than (?:the|its|today)"
+    r"(?:higher|lower|(?:more|less)(?! (?:likely|probable|than|often))|more than (?:the|its"
+    r"|today|it\b)"
     r"|(?:increase|rise|gain|drop|fall|decline|loss|upside|downside)\b"
     r"|(?:short of|shy of|away from)\b|(?:above|below|over|under|from|off)\s+(?:the |its |our )?"
     r"(?:last|latest|current|today|median|expected|that|it\b))",
@@ -112,7 +115,8 @@ _BRACKET = re.compile(r"\s*\(\s*")
 _AGAIN = re.compile(rf"[\s,]*(?:\(|or\b|i\.e\.|that is|some|which is)[\s,]*(?:{ABOUT})?\s*", re.I)
 _SHARE_OF = re.compile(
     r"\s*of (?:the |its |that |what |today's )?"
-    r"(?:[$]|\d(?!\s*-?\s*(?:month|week|day|session|trading))|last|median|current|(?:share )?price"
+    r"(?:[$]|\d(?!\d*\s*%)(?!\s*-?\s*(?:month|week|day|session|trading))|last|median|current"
+    r"|(?:share )?price"
     r"|(?P<chance>(?:chance|probability|odds)\s+(?:of|that)\b))",
     re.I,
 )
@@ -152,6 +156,33 @@ def _is_supposed(page: Page, figure: Figure) -> bool:
     return bool(_SUPPOSES.search(lead_in) or _SUPPOSES.search(rest))
 
 
+_LEVEL_BEFORE = re.compile(r"\b(?:above|below|over|under|beyond)\s+$", re.I)
+_HOLDS = re.compile(
+    r"\s*is\s+(?:\w+ )?likely\s+to\s+(?:hold|be\s+\w+ed|break|give way|fall)\b", re.I
+)
+_IS_LIKELY = re.compile(r"\s*is\s+likely\b", re.I)
+# "About $318, with a 90 % range of ..." puts the price itself first
+_LEADS = re.compile(
+    rf"[\W_]*(?:(?:{ABOUT}|somewhere|something|just|probably|most likely|likely|I'd (?:say|guess"
+    r"|put it at|expect)|call it|it'?s|in the region of|a (?:shade|touch|little|bit)|over|under"
+    r"|(?:my|the|our) (?:best )?(?:guess|answer)|short answer)[\s,:*]*)*",
+    re.I,
+)
+_ENDS_LEAD = re.compile(
+    r"[\s*]*(?:$|\n|[.;\u2013\u2014]|,(?!\s*\d)|\((?![^()]*\blast\b)|(?:with|by|on|in|at|for|as)\s)"
+)
+
+
+def is_lead_figure(page: Page, figure: Figure) -> bool:
+    """Say whether a price opens the text and no word says what it is: then it is the forecast."""
+    if not _LEADS.fullmatch(page.prose, 0, figure.start):
+        return False
+    chance = [f for f in page.figures if f.kind == "percent" and f.start >= figure.end][:1]
+    if chance and chance[0].start - figure.end < 6 and not nominal(page, chance[0]):
+        return False
+    return _ENDS_LEAD.match(page.prose, figure.end) is not None
+
+
 def role_of(page: Page, figure: Figure, used: set[int]) -> str:
     """Return what the nearest words say a price is: "last", "expected", "level", "low", or "".
 
@@ -166,6 +197,9 @@ def role_of(page: Page, figure: Figure, used: set[int]) -> str:
         return "level"
     after = _ROLE_AFTER.match(page.prose, figure.end)
     if after and after.lastgroup:
+        beyond = _LEVEL_BEFORE.search(page.before(figure)) and _IS_LIKELY.match(after[0])
+        if beyond or _HOLDS.match(page.prose, figure.end):
+            return "level"  # "above $100 is likely"
         used.add(after.start(after.lastgroup))
         return after.lastgroup.rstrip("_")
     start, end = page.sentence(figure)
@@ -174,6 +208,8 @@ def role_of(page: Page, figure: Figure, used: set[int]) -> str:
     before = [m for m in _role_words(page.prose) if start <= m.start() and m.end() <= figure.start]
     before = [match for match in before if match.start() not in used]
     if not before:
+        if is_lead_figure(page, figure):
+            return "expected"
         return "level" if _is_supposed(page, figure) else ""
     if _is_supposed(page, figure):
         used.add(before[-1].start())
@@ -210,7 +246,10 @@ def is_difference(page: Page, figure: Figure) -> bool:
         figure.unit and re.match(r"\s*(?:above|below)\s+(?:it|that)?\b", page.prose[figure.end :])
     )
     after = after or re.match(
-        r"\s*(?:above|below|over|under|beyond)\s+(?:about )?[$]?\d", page.prose[figure.end :]
+        r"\s*(?:above|below|over|under|beyond)\s+(?:about )?[$]?\d(?!\d*\s+(?:trading|calendar"
+        r"|session"
+        r"|day|week|month))",
+        page.prose[figure.end :],
     )
     said = _DISTANCE_BEFORE.search(page.before(figure)) or re.search(
         r"\bby\s+(?:about\s+)?$", page.before(figure)
@@ -271,7 +310,9 @@ def base_of_share(page: Page, figure: Figure) -> str:
 
 
 _WAY_BESIDE = re.compile(
-    rf"\b(?:up|down|gain|loss|rise|drop|fall)\s+(?:(?:of|by)\s+)?(?:{ABOUT})?\s*$", re.I
+    rf"\b(?:up|down|gain|loss|rise|drop|fall)\s+(?:(?:of|by)\s+)?(?:{ABOUT}|(?:more|less) than"
+    r"|over|under|at least)?\s*$",
+    re.I,
 )
 
 
@@ -307,7 +348,7 @@ def way_of(text: str, *, last: bool = False) -> int:
 
 _NOMINAL_AFTER = re.compile(
     r"[\s-]*(?:(?:central|prediction|forecast|confidence|probability)\s+)?"
-    r"(?:intervals?|ranges?|bands?|CI)\b",
+    r"(?:intervals?|ranges?|bands?|ones|levels?|CI)\b",
     re.I,
 )
 
@@ -332,6 +373,14 @@ def scopes_of_percentage(page: Page, figure: Figure) -> list[tuple[int, int]]:
     others = [f for f in page.figures if f.kind == "percent" and not nominal(page, f)]
     clause_start = max([clause_start, *(f.end for f in others if f.end <= figure.start)])
     clause_end = min([clause_end, *(f.start for f in others if f.start >= figure.end)])
+    if page.prose.rfind("(", clause_start, figure.start) > page.prose.rfind(
+        ")", clause_start, figure.start
+    ):
+        bracket = page.prose.find(")", figure.end, clause_end)
+        told = re.search(r"\b(?:that|this|regime)\b", page.prose[figure.end : bracket])
+        clause_end = (
+            bracket if told and bracket >= 0 else clause_end
+        )  # "(80 % for that regime) ..."
     before, after = (clause_start, figure.start), (figure.end, clause_end)
     attributive = re.match(
         r"\s*(?:[\w-]+\s+)?(?:chance|probab|likel|odds|confid|interval|range|above|below|higher"
@@ -342,7 +391,22 @@ def scopes_of_percentage(page: Page, figure: Figure) -> list[tuple[int, int]]:
     return [*near, (start, figure.start), (figure.end, end)]
 
 
+def clause_before(page: Page, figure: Figure) -> tuple[int, int]:
+    """Return where the clause in front of a figure's own stands, within the sentence."""
+    sentence, _ = page.sentence(figure)
+    start, _ = page.clause(figure)
+    before = Figure("words", max(sentence, start - 2), max(sentence, start - 2))
+    others = [f.end for f in page.figures if f.kind == "percent" and f.end <= figure.start]
+    begin = max(
+        [sentence, page.clause(before)[0] if before.start > sentence else sentence, *others]
+    )
+    return min(begin, figure.start), figure.start
+
+
 _THAN_ON = re.compile(r"\bthan\s+(?:(?:it|they)\s+\w+\s+)?(?:on|at)\s+$", re.I)
+
+
+_CLOSE_OF = re.compile(r"\bthe\s+[$]?[\d.,]+\s+close\s+(?:of|on|from)\s+(?:\w+day,?\s*)?$", re.I)
 
 
 def role_of_date(page: Page, figure: Figure) -> str:
@@ -355,16 +419,20 @@ def role_of_date(page: Page, figure: Figure) -> str:
     beside = r"[\s(]*(?:[$]?[\d.,]+\s+)?(?:on|of|at|as of)?\s*(?:\w+day,?\s*)?"
     if apposed and re.fullmatch(beside, page.prose[start : figure.start]):
         start = sentence  # "the last close, on June 1, was"
-    if _THAN_ON.search(page.prose[start : figure.start]):
+    if _THAN_ON.search(page.prose[start : figure.start]) or _CLOSE_OF.search(page.before(figure)):
         return "as_of"
     dates = [f.end for f in page.figures if f.kind == "date" and f.end <= figure.start]
     before = list(_DATE_ROLE.finditer(page.prose, max([start, *dates]), figure.start))
     if before:
         return before[-1].lastgroup or ""
-    if re.search(r"\b(?:on|by|for)\s*(?:\w+day,?\s*)?$", page.prose[start : figure.start], re.I):
+    named = re.search(
+        r"\b(?P<by>on|by|for)\s*(?:\w+day,?\s*)?$", page.prose[start : figure.start], re.I
+    )
+    if named:
         than = re.search(r"\b(?:than|versus|compared)\b", page.prose[figure.end : end])
         after = _DATE_ROLE.search(
             page.prose, figure.end, figure.end + than.start() if than else end
         )
-        return (after.lastgroup or "") if after else ""
+        role = (after.lastgroup or "") if after else ""
+        return "" if role == "as_of" and named["by"].lower() != "on" else role
     return ""

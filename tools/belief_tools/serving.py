@@ -95,7 +95,7 @@ def serve(asked: Asked) -> ForecastTool:
     else:
         _refuse_stale(kept.prices, asked)
         tool = _served(kept.prices, kept.publication, asked)
-    views = _as_quoted(kept.views, tool.prices) if asked.with_views else {}
+    views = _as_quoted(kept.views, tool.prices) if asked.with_views else None
     return dataclasses.replace(tool, ledger=kept.ledger, views=views)
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 import platformdirs
 
 from belief.errors import UsageError
+from belief_tools.terminal import one_line
 
 FILE: Final = "belief.toml"
 # What a name in the file stands for in the environment.
@@ -64,8 +65,8 @@ def _read(path: Path) -> dict[str, str]:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise UsageError(f"{path} cannot be read: {reason}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path} is not TOML: {error}") from None
+    except (ValueError, RecursionError) as error:  # the first is what the library raises, too
+        raise UsageError(f"{path} is not TOML: {one_line(str(error), longest=120)}") from None
     return _checked(path, content)
 
 
@@ -80,7 +81,7 @@ def _checked(path: Path, content: dict[str, Any]) -> dict[str, str]:
             raise UsageError(
                 f"{path} sets {name}, which is no setting; there are {', '.join(NAMES)}"
             )
-        if not isinstance(value, str) or not value:
+        if not isinstance(value, str) or not value.isprintable() or not value:
             raise UsageError(f"{path} sets {name} to {value!r}; give a text in quotes")
     return table
 

@@ -75,11 +75,14 @@ class _Reading:
             first = period.first if front is None else session
             self.found.append(_Found(session, words, first))
             self.notes += _in_two_ways(match, words, session, clock)
+            if front is None and read in _EXACT and session < period.last == period.first:
+                self.notes.append(f"{period.last} is no session; {session} is the last one before")
         self.unread = blank(self.unread, start, match.end())
         self.rest = blank(self.rest, start, match.end())
 
 
 _Read = Callable[[re.Match[str], Clock], "Period | None"]
+_EXACT = (days.iso_date, days.written_date, days.bare_date, days.holiday_named)
 
 # ---- the words of the grammar ----
 

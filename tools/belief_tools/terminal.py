@@ -4,6 +4,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+LONGEST = 400  # characters of a rejected text; the ledger has the whole
+
 if TYPE_CHECKING:
     from belief_tools.answer import Answer
 
@@ -56,7 +58,7 @@ def print_answer(given: "Answer", live: LiveText | None = None) -> None:
     rejected = given.checks["rejected"]
     if rejected is not None:
         reason = given.checks["findings"][0]["message"]
-        print(f"\nrejected answer of {given.model}: ~~{one_line(rejected)}~~")
+        print(f"\nrejected answer of {given.model}: ~~{one_line(rejected, longest=LONGEST)}~~")
         print(f"because {one_line(reason)}")
     if given.receipt or given.notes:
         print()

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from belief_tools.known import Known
@@ -20,9 +20,11 @@ _TIMES = re.compile(
     r"\b(?:tomorrow|tonight|overnight|midnight|noon|this (?:morning|afternoon|evening)|soon|shortly"
     r"|immediately|any (?:day|moment|time) now|weekend|Christmas|Thanksgiving|Easter|Halloween"
     r"|New Year|(?:Labor|Memorial|Independence|Valentine's) Day|(?:in |by )?Q(?P<quarter>[1-4])"
+    rf"|(?P<week>{'|'.join(_NTH)}|fifth|last|final) week(?= (?:of|in)\b)"
     rf"|(?P<nth>{'|'.join(_NTH)}) (?P<part>half|quarter)(?= of\b)"
     rf"|(?:next|this|coming) (?:(?:trading|business|calendar|few|couple of) )?{_PERIOD}s?"
-    rf"|within {_PERIOD}s|(?:in|within) an? (?:trading )?{_PERIOD}|(?:an?|few) {_PERIOD}s? from now"
+    rf"|within {_PERIOD}s|(?:in|within) an? (?:trading )?{_PERIOD}(?! (?:that|which|with|like))"
+    rf"|(?:an?|few) {_PERIOD}s? from now"
     rf"|end of (?:the|this|next) {_PERIOD}|(?:year|month|quarter|week)[- ]?end|EO[YMQ]"
     r"|(?:in|by|this|next|until|before) (?:the |early |late )?(?:spring|summer|autumn|winter)"
     rf"|(?P<weekday>{'|'.join(_WEEKDAYS)}))\b",
@@ -48,6 +50,14 @@ _ONE_STEP = re.compile(
 )
 
 
+_EVENT_NEXT = re.compile(r"\s*(?:earnings|results|report|print|event)\b", re.I)
+_ONE_OF_THEM = re.compile(r"\b(?:that|this|any|each|every|per|a single|just the)\s+$", re.I)
+_FEASTS = {"christmas": (12, 25), "new year": (12, 31), "halloween": (10, 31)}
+_FEASTS |= {"valentine's day": (2, 14), "independence day": (7, 4), "thanksgiving": (11, 25)}
+_FEASTS |= {"labor day": (9, 4), "memorial day": (5, 28)}
+_FEAST_DAYS = 3  # how far from a feast a day may be that is named by it
+
+
 def judge_dates(page: Page, known: Known) -> Iterator[Finding]:
     """Every date is the target, the last session, or that of a scheduled event."""
     result = known.result
@@ -60,6 +70,8 @@ def judge_dates(page: Page, known: Known) -> Iterator[Finding]:
         allowed = {"target": (target,), "as_of": (as_of,)}.get(role, (target, as_of, *events))
         if events and _EVENT.search(page.prose, *page.sentence(figure)):
             allowed = (*allowed, *events)
+        if _EVENT_NEXT.match(page.prose, figure.end):
+            allowed, target, as_of = tuple(events), *(events or [target])[:1] * 2
         whole = "??" not in figure.unit[8:]
         if not any(figure.is_day(day) for day in (allowed if whole else (target, as_of))):
             words = page.words(figure)
@@ -102,6 +114,7 @@ def judge_counts(page: Page, known: Known) -> Iterator[Finding]:
         about = is_about(page.clean, figure.start)
         near = replace(figure, tolerance=max(figure.tolerance, 1.0)) if about else figure
         one_step = figure.value == 1 and _ONE_STEP.search(page.prose, *page.sentence(figure))
+        one_step = one_step or (figure.value == 1 and _ONE_OF_THEM.search(page.before(figure)))
         if not one_step and not any(near.is_near(span) for span in spoken):
             words = page.words(figure)
             horizon = f"the horizon is {sessions} sessions ({days} days)"
@@ -138,6 +151,8 @@ def judge_times(page: Page, result: Mapping[str, Any], question: str) -> Iterato
             continue
         if _is_period(match, words, target, as_of):
             continue
+        if match["weekday"] and _is_holiday(page, match.end(), result):
+            continue
         if match["weekday"] and _is_weekday(page, figure, target, as_of):
             continue
         one_session = re.fullmatch(r"next (?:\w+ )?(?:day|session)", words)
@@ -145,6 +160,19 @@ def judge_times(page: Page, result: Mapping[str, Any], question: str) -> Iterato
         if one_session and (result["horizon"] == 1 or stepwise):
             continue
         yield Finding(match[0], "date", f"the text says '{match[0]}'; the target is {target}")
+
+
+_HOLIDAY = re.compile(
+    r"\s+(?:is|was|being|will be)\s+(?:an?\s+)?(?:\w+\s+)?(?:holiday|closed|[\w']+ Day\b)", re.I
+)
+
+
+def _is_holiday(page: Page, end: int, result: Mapping[str, Any]) -> bool:
+    """Say whether a weekday is called a holiday, and one stands before the target."""
+    target, as_of = (date.fromisoformat(str(result[name])) for name in ("target", "as_of"))
+    days = range(as_of.toordinal() + 1, target.toordinal() + 1)
+    weekdays = sum(date.fromordinal(day).weekday() < 5 for day in days)
+    return bool(_HOLIDAY.match(page.prose, end)) and weekdays > result["horizon"]
 
 
 def _is_weekday(page: Page, figure: Figure, target: date, as_of: date) -> bool:
@@ -155,7 +183,7 @@ def _is_weekday(page: Page, figure: Figure, target: date, as_of: date) -> bool:
     if named in {target.weekday(), as_of.weekday()} and page.near(figure, "date"):
         return True
     of_close = re.match(r"'s\s+(?:[$]?[\d.,]+\s+)?clos|'s\s+[$]\d", page.prose[figure.end :], re.I)
-    closed = re.search(r"\bclosed\b[^.;]*$", page.lead_in(figure), re.I)
+    closed = re.search(r"\bclosed\b(?:[^.;]|\.\d)*$", page.lead_in(figure), re.I)
     if named == as_of.weekday() and (of_close or closed):
         return True
     return named == target.weekday() and (target - as_of).days <= 7
@@ -173,8 +201,28 @@ def _is_period(match: re.Match[str], words: str, target: date, as_of: date) -> b
     if span := re.fullmatch(r"(?:in|within) an? (?:trading )?(\w+)", words):
         least, most = _SPANS.get(span[1], (0, -1))
         return least <= (target - as_of).days <= most
+    if span := re.fullmatch(r"an? (\w+) from now", words):
+        least, most = _SPANS.get(span[1], (0, -1))
+        return least <= (target - as_of).days <= most
+    if match["week"]:
+        return _is_week_of_month(match["week"].lower(), target)
+    if feast := next((name for name in _FEASTS if words.startswith(name)), None):
+        return any(_is_feast(day, *_FEASTS[feast]) for day in (target, as_of))
     end = re.search(r"end of (the|this) (\w+)$|^()(\w+)[- ]?end$", words)
     return end is not None and _is_end(end[2] or end[4], target, as_of)
+
+
+def _is_week_of_month(nth: str, day: date) -> bool:
+    """Say whether a day is in the first, second ... week of its month, by either way to count."""
+    monday_first = (day.day + day.replace(day=1).weekday() - 1) // 7
+    if nth in ("last", "final"):
+        return (day + timedelta(days=7)).month != day.month
+    return [*_NTH, "fifth"].index(nth) in ((day.day - 1) // 7, monday_first)
+
+
+def _is_feast(day: date, month: int, number: int) -> bool:
+    years = (day.year - 1, day.year)
+    return any(abs((day - date(year, month, number)).days) <= _FEAST_DAYS for year in years)
 
 
 def _is_end(period: str, target: date, as_of: date) -> bool:

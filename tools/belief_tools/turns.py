@@ -9,6 +9,7 @@ import numpy as np
 from belief_tools.company_names import read_symbols
 from belief_tools.forecast_tool import ForecastTool
 from belief_tools.llm import Message
+from belief_tools.marked_text import whole_words
 from belief_tools.plain_words import plain_words
 from belief_tools.questions import LONGEST, Question, read_question
 from belief_tools.receipt import level_in_words
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 TOKENS_REMEMBERED = 1_000
 """Tokens of earlier turns that a language model is shown ahead of a new question, at most."""
 
+_THEN = whole_words(r"then|that (?:day|time|date)")
 BYTES_PER_TOKEN = 3
 """No tokenizer is at hand; English text has four or more, so this errs towards fewer turns."""
 
@@ -60,11 +62,10 @@ def symbols_of(
     found = tuple(symbol for symbol in (named, *others) if symbol is not None and symbol in names)
     if found:
         return found
-    leaned_on = _leaned_on(earlier)
+    leaned_on = _leaned_on(earlier, first=True)
     if leaned_on is None or leaned_on.symbol is None or others:
         return (default,)
-    both = (leaned_on.symbol, *leaned_on.beside)
-    return tuple(symbol for symbol in names if symbol in both) if leaned_on.beside else both
+    return (leaned_on.symbol, *leaned_on.beside)
 
 
 def read(
@@ -103,14 +104,22 @@ def turn_of(question: Question, given: "Answer | None") -> Turn:
         given: what was shown, or None when the question was given up.
     """
     result = None if given is None else given.result
+    if question.kind == "other" and given is not None and _tells_of_the_past(given):
+        question = replace(question, kind="past_price")
     target = None if result is None else np.datetime64(result.target, "D")
     return Turn(question, None if given is None else given.text, target)
 
 
-def _leaned_on(turns: Sequence[Turn], symbol: str | None = None) -> Question | None:
+def _tells_of_the_past(given: "Answer") -> bool:
+    return any(call["name"] == "price_history" for call in given.tool_calls)
+
+
+def _leaned_on(
+    turns: Sequence[Turn], symbol: str | None = None, *, first: bool = False
+) -> Question | None:
     """The last question about a price, with the session it was answered for.
 
-    Of a question about several symbols, it is that of `symbol`.
+    Of a question about several symbols, it is that of `symbol`, or the first.
     """
     about = [turn for turn in turns if turn.question.kind != "other"]
     if not about:
@@ -118,6 +127,7 @@ def _leaned_on(turns: Sequence[Turn], symbol: str | None = None) -> Question | N
     last = about[-1]
     same = [turn for turn in about if turn.question.text == last.question.text]
     turn = next((each for each in reversed(same) if each.question.symbol == symbol), last)
+    turn = same[-1 - len(last.question.beside)] if first and len(same) > 1 else turn
     target = turn.question.target
     return replace(turn.question, target=turn.target if target is None else target)
 
@@ -130,8 +140,9 @@ def leaning_on(question: Question, turns: Sequence[Turn]) -> Question:
         turns: of the conversation so far, oldest first.
     """
     before = _leaned_on(turns, question.symbol)
-    ahead = before is not None and before.kind == "future_price"
-    if before is None or not ahead or before.target is None or question.target is not None:
+    if before is None or before.target is None or question.target is not None:
+        return question
+    if before.kind == "past_price" and not _THEN.search(question.text):
         return question
     carried = (*question.carried, *(("date",) if "date" not in question.carried else ()))
     return replace(

@@ -28,13 +28,18 @@ class Finding:
 _CERTAIN = re.compile(
     r"\b(?<!%\s)(?<!percent\s)(?<!\ba\s)(?:certain(?:ly|ty)?|guarantee(?:s|d)?|definitely"
     r"|surely|undoubtedly|(?:no|without(?: a)?|beyond(?: a)?) doubt|risk-free|for sure|inevitably"
-    r"|bound to|assured(?:ly)?|impossible|a lock|a sure thing|(?:is|are|it's) sure to"
+    r"|bound to|ruled out|out of the question|off the table|(?:highly|very|extremely|fully"
+    r"|supremely)"
+    r" confident|make no mistake|mark my words|you can (?:bet|count) on|assured(?:ly)?"
+    r"|impossible|a lock|a sure thing|(?:is|are|it's) sure to"
     r"|can(?:'|no)t (?:lose|be wrong|fail|miss))\b",
     re.I,
 )
+_ALMOST_SURE = 0.9  # the probability from which a regime may be called almost sure
+_ALMOST = re.compile(r"\b(?:almost|nearly|virtually|practically)\s+$", re.I)
 _NOT_SAID = re.compile(
     r"\b(?:intraday|(?:tomorrow's|day's|session) (?:low|high)s?|cancel\w*|postpon\w*"
-    r"|tripl(?:e|es|ed|ing)|(?:highest|lowest|maximum"
+    r"|(?:highest|lowest|maximum"
     r"|minimum|peak|(?<!track )record)[\s-](?:\w+\s){0,2}(?:price|value|close|level|high|low)s?)\b",
     re.I,
 )
@@ -50,7 +55,8 @@ _AGO = re.compile(r"\b(?:ago|yesterday|last (?:week|month|quarter|year)(?! of))\
 _NO_MAKER = r"(?![\s-]+(?:maker|giant|company|manufacturer|designer|firm|stock|shares?)\b)"
 _NOT_THE_SHARE = re.compile(
     rf"\b(?:(?:products?|gpus?|graphics|drivers?|chips?|hardware|software|laptops?)\b{_NO_MAKER}"
-    r"|revenues?\b|sales\b|units?\b|worth of\b|business\b(?! days?)|launch\w*|unveil\w*|releas\w+"
+    r"|revenues?\b|sales\b|units?\b|worth of\b|business\b(?! days?)|launch\w*|unveil\w*"
+    r"|(?<!earnings )(?<!results )releas\w+"
     r"|(?:sell(?:s|ing)?|sold)\b(?![\s-]+(?:at|for|around|near|off)\b))",
     re.I,
 )
@@ -61,7 +67,8 @@ _MARKUP = re.compile(
     re.I,
 )
 _ENDS_WELL = re.compile(
-    r"(?:[.!?][\"')\]*\u201d\u2019]*|[\d%$€£][\"')\]*\u201d\u2019]*|\b(?:dollars|percent|USD))$",
+    r"(?:[.!?][\"')\]*\u201d\u2019]*|(?:\d[kKmM]?|[%$€£)\]])[\"')\]*\u201d\u2019]*|\b(?:dollars"
+    r"|percent|USD))$",
     re.I,
 )
 
@@ -82,12 +89,14 @@ _NAMES = {
     for symbol, names in _COMPANIES.items()
 }
 _NOT_A_PRICE = re.compile(
-    r"\b(?:dividends?|revenues?|earnings|EPS|market (?:cap\w*|value)|capitali[sz]ation|profits?"
+    r"\b(?:dividends?|revenues?|earnings(?!\s+(?:date|day|report|release|announcement|event"
+    r"|call|due|scheduled)s?)|EPS|market (?:cap\w*|value)|capitali[sz]ation|profits?"
     r"|net income|P/E|turnover|salary|bond|options?|premium)\b",
     re.I,
 )
 _PAST = (
-    r"was|were|(?<!to\s)ha(?:s|ve|d)\s+(?:been|reached|risen|fallen|climbed|closed|hit|traded)|stood|reached"
+    r"was|were|(?<!to\s)ha(?:s|ve|d)\s+(?:been|reached|risen|fallen|climbed|closed|hit|traded)"
+    r"|stood|reached"
     r"|rose|fell|climbed|dropped|closed|traded|ended|finished|sold"
 )
 _PAST_BEFORE = re.compile(
@@ -97,7 +106,8 @@ _PAST_BEFORE = re.compile(
 _PAST_AFTER = re.compile(r"\s*(?:was|were)\b(?!\s+(?:asked|named|mentioned)\b)", re.I)
 _MOVES = re.compile(
     r"\b(?:crash|soar|plunge|skyrocket|plummet|collaps|rocket|explod|surg|rall(?:y|ie)|nosedive"
-    r"|implod|tumbl|moon|tank|crater|boom)(?:e?s|e?d|e|ing)?\b|\b(?:bankrupt\w*|insolven\w*|worthless|delist\w*"
+    r"|implod|tumbl|moon|tank|crater|boom)(?:e?s|e?d|e|ing)?\b|\b(?:bankrupt\w*|insolven\w*"
+    r"|worthless|delist\w*"
     r"|to the moon|(?:to|worth) nothing)\b",
     re.I,
 )
@@ -107,14 +117,26 @@ _ADVICE = re.compile(
     rf"|you (?:should|must|ought to|need to|had better)(?:\W+\w+){{0,3}}?\W+{_DEAL}"
     r"|(?:buy|sell|dump|short) (?:everything|now|it|all|more|your|the (?:stock|dip|shares?)|shares"
     r"|calls|puts|immediately|today)|(?:load|stock) up on|time to (?:buy|sell|invest)"
-    r"|(?:strong|clear|is an?) (?:buy|sell)|go (?:long|short)|don't miss)\b",
+    r"|(?:strong|clear|is an?) (?:buy|sell)|go (?:long|short)|don't miss|better off \w+ing"
+    r"|good (?:entry|time to|moment to|buy)"
+    r"|worth (?:buying|selling|holding))\b",
     re.I,
 )
 
 
-def judge_words(page: Page) -> Iterator[Finding]:
+def _is_almost_sure(page: Page, match: re.Match[str], result: Mapping[str, Any]) -> bool:
+    """Say whether "almost surely" is said of a regime that is."""
+    sentence = page.prose[slice(*page.sentence(Figure("words", *match.span())))].lower()
+    regimes = result.get("regimes") or ()
+    sure = [r["name"] for r in regimes if r["probability"] >= _ALMOST_SURE]
+    return bool(_ALMOST.search(page.prose[: match.start()])) and any(n in sentence for n in sure)
+
+
+def judge_words(page: Page, result: Mapping[str, Any]) -> Iterator[Finding]:
     """No forecast is sure, and the price is that of a share."""
     for match in _CERTAIN.finditer(page.prose):
+        if _is_almost_sure(page, match, result):
+            continue
         if not NEGATED.search(page.prose, max(0, match.start() - 2 * NEAR), match.start()):
             yield Finding(match[0], "certainty", f"no forecast is sure; leave out '{match[0]}'")
     for match in _NOT_SAID.finditer(page.prose):

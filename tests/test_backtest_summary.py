@@ -1,0 +1,139 @@
+"""What a walk forward is summed up to, and its pictures."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from walked import unbroken_walk
+
+from belief.backtest import about
+from belief.backtest_plots import figures
+from belief.backtest_summary import Row, summarise
+from belief.errors import UsageError
+
+
+@pytest.fixture(scope="module")
+def unbroken():
+    return unbroken_walk()
+
+
+def test_a_table_says_what_it_is_of_even_from_a_file(tmp_path, unbroken):
+    from pyarrow import parquet
+
+    parquet.write_table(unbroken, tmp_path / "table.parquet")
+    said = about(parquet.read_table(tmp_path / "table.parquet"))
+    assert (said["symbol"], said["from"], said["to"]) == ("NVDA", "2024-01-02", "2024-04-02")
+    assert said["models"] == ["chain", "few_state_static"] and said["refit_every"] == 40
+    with pytest.raises(ValueError, match="does not say what it is of"):
+        about(unbroken.replace_schema_metadata(None))
+
+
+def newey_west(values, lag):
+    """Standard error of a mean, written out."""
+    n, mean = len(values), values.mean()
+    total = 0.0
+    for s in range(n):
+        for t in range(max(0, s - lag), min(n, s + lag + 1)):
+            total += (1 - abs(s - t) / (lag + 1)) * (values[s] - mean) * (values[t] - mean)
+    return np.sqrt(total) / n
+
+
+def test_the_summary_is_what_numpy_makes_of_the_rows(unbroken):
+    rows = summarise(unbroken, "chain")
+    assert [(row.model, row.horizon) for row in rows] == [
+        ("chain", 1),
+        ("few_state_static", 1),
+        ("chain", 5),
+        ("few_state_static", 5),
+    ]
+    found = rows[3]
+    mine, base = (
+        unbroken.filter(
+            (pa.compute.field("model") == model) & (pa.compute.field("horizon") == 5)
+        ).to_pydict()
+        for model in ("few_state_static", "chain")
+    )
+    mine, base = ({k: np.array(v) for k, v in each.items()} for each in (mine, base))
+    lag = 6  # 1.5 times the four sessions by which neighbours overlap
+    gain = mine["log_score"] - base["log_score"]
+    assert (found.n, found.n_windows, found.n_compared, found.reference) == (63, 13, 63, "chain")
+    assert found.log_score == pytest.approx(mine["log_score"].mean(), rel=1e-12)
+    assert found.gain == pytest.approx(gain.mean(), rel=1e-9)
+    assert found.t_value == pytest.approx(gain.mean() / newey_west(gain, lag), rel=1e-9)
+    less = base["crps"] - mine["crps"]
+    assert found.crps_t_value == pytest.approx(less.mean() / newey_west(less, lag), rel=1e-9)
+    for score in ("crps", "absolute_error", "interval_score"):
+        assert getattr(found, score) == pytest.approx(mine[score].mean(), rel=1e-12)
+        ratio = mine[score].mean() / base[score].mean()
+        assert getattr(found, f"{score}_ratio") == pytest.approx(ratio, rel=1e-12)
+    for level in (50, 80, 90, 95):
+        hit = mine[f"covered_{level}"].astype(float)
+        assert getattr(found, f"coverage_{level}") == pytest.approx(hit.mean(), rel=1e-12)
+        error = getattr(found, f"coverage_{level}_se")
+        assert error == pytest.approx(newey_west(hit, lag), rel=1e-9)
+    pit = np.sort(mine["pit"])
+    steps = np.arange(64) / 63
+    distance = max((steps[1:] - pit).max(), (pit - steps[:-1]).max())
+    assert found.pit_distance == pytest.approx(distance, rel=1e-12)
+
+
+def test_the_reference_is_not_compared_with_itself(unbroken):
+    own = summarise(unbroken, "chain")[0]
+    assert own.model == own.reference == "chain"
+    assert (own.gain, own.t_value, own.crps_ratio, own.crps_t_value) == (None,) * 4
+    assert (own.absolute_error_ratio, own.interval_score_ratio) == (None, None)
+
+
+def test_models_are_compared_on_the_origins_both_have(unbroken):
+    field = pa.compute.field
+    late = np.datetime64("2024-03-01").item()
+    cut = unbroken.filter((field("model") == "chain") | (field("origin") >= late))
+    whole, part = summarise(unbroken, "chain"), summarise(cut, "chain")
+    only_late = summarise(unbroken.filter(field("origin") >= late), "chain")
+    assert part[0] == whole[0]
+    assert part[1] == only_late[1]
+    turned = summarise(cut, "few_state_static")[0]
+    assert (turned.n, turned.n_compared) == (63, only_late[1].n)
+    assert turned.gain == pytest.approx(-only_late[1].gain, rel=1e-12)
+    assert turned.log_score == whole[0].log_score
+
+
+def test_too_few_origins_have_means_but_no_t_values(unbroken):
+    few = unbroken.filter(pa.compute.field("origin") <= np.datetime64("2024-01-05").item())
+    for row in summarise(few, "chain"):
+        assert np.isfinite(row.log_score)
+        if row.horizon == 5:
+            assert (row.n, row.n_windows, row.t_value, row.coverage_50_se) == (4, 1, None, None)
+    assert set(Row._fields) >= {"model", "horizon", "log_score", "crps", "gain", "t_value", "n"}
+
+
+def test_a_reference_that_is_not_there_is_named(unbroken):
+    for draw in (summarise, figures):
+        with pytest.raises(UsageError, match="'garch_t' is not one of the models chain, few_state"):
+            draw(unbroken, "garch_t")
+
+
+def test_the_pictures_show_every_model_at_the_shortest_and_the_longest_horizon(unbroken):
+    drawn = figures(unbroken, "chain")
+    assert list(drawn) == ["log_score_gain", "pit", "reliability", "coverage_by_year"]
+    for name, figure in drawn.items():
+        assert len(figure.axes) == (4 if name == "coverage_by_year" else 2)
+        for axes in figure.axes:
+            labels = [text.get_text() for text in axes.get_legend().get_texts()]
+            assert any("chain" in label for label in labels) and "few_state_static" in labels
+            assert axes.get_xlabel() and axes.get_ylabel()
+            title = axes.get_title(loc="left")
+            assert title.startswith(("NVDA, 1 session ahead:", "NVDA, 5 sessions ahead:"))
+    (line,) = (
+        line
+        for line in drawn["log_score_gain"].axes[1].lines
+        if line.get_label() == "few_state_static"
+    )
+    row = summarise(unbroken, "chain")[3]
+    assert line.get_ydata()[-1] == pytest.approx(row.gain * row.n, rel=1e-9)
+
+
+def test_coverage_by_year_is_that_of_the_year(unbroken):
+    axes = figures(unbroken, "chain")["coverage_by_year"].axes[1]
+    (line,) = (line for line in axes.lines if line.get_label() == "chain")
+    assert list(line.get_xdata()) == [2024]
+    assert line.get_ydata()[0] == pytest.approx(100 * summarise(unbroken)[0].coverage_90, rel=1e-12)

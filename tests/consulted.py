@@ -4,16 +4,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Sequence
 
-from chat_server import (
-    KEY,
-    Answer,
-    Request,
-    Script,
-    chat_server,
-    structured,
-    text,
-    tool_call,
-)
+from chat_server import KEY, Answer, Request, Script, chat_server, structured, text, tool_call
 
 from belief_tools.answer import Answer as Given
 from belief_tools.consult import Mode
@@ -44,7 +35,6 @@ def words_of(result: ForecastResult) -> str:
 
 
 # Models by what they do at each step of a consultation
-
 
 Turns = Answer | Sequence[Answer]
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from walked import PLAN, columns, day, made, stand_in, walk
 
-from belief import models
+from belief import backtest, models
 from belief.backtest import Plan, usual_models, walk_forward
 from belief.backtest_parts import COVERED, QUANTILES
 from belief.backtest_summary import usual_reference
@@ -22,6 +22,12 @@ from belief.sources import load_prices
 @pytest.fixture(scope="module")
 def nvda():
     return load_prices("NVDA")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """Where parts are kept; each test has its own, for the stand-ins share names."""
+    monkeypatch.setattr(backtest, "cache_dir", lambda: tmp_path / "cache")
 
 
 # nothing is off by a session

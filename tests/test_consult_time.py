@@ -7,11 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from chat_server import (
-    structured,
-    text,
-    tool_call,
-)
+from chat_server import structured, text, tool_call
 from consulted import CALL, PREDICTION, WRONG, consulted, plays, result_of, words_of
 
 from belief.models import DEFAULT_MODEL, fit

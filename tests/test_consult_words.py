@@ -4,14 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from chat_server import (
-    Answer,
-    cut_off,
-    message,
-    structured,
-    text,
-    tool_call,
-)
+from chat_server import Answer, cut_off, message, structured, text, tool_call
 from consulted import (
     BESIDE,
     CALL,

@@ -36,6 +36,11 @@ def fitted():
 
 
 @pytest.fixture(scope="module")
+def static():
+    return fitted_grid("grid_static")
+
+
+@pytest.fixture(scope="module")
 def later(nvda):
     return nvda.until(LATER)
 
@@ -43,11 +48,6 @@ def later(nvda):
 @pytest.fixture(scope="module")
 def carried(fitted, later):
     return models.carry(fitted, later)
-
-
-@pytest.fixture(scope="module")
-def held(fitted):
-    return models.belief(fitted)
 
 
 def bytes_of(fitted, prices):

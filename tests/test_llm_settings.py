@@ -115,7 +115,8 @@ def test_a_malformed_base_url_is_a_usage_error_that_names_it(url):
 
 
 def test_a_password_in_the_base_url_is_never_shown():
-    for url in ("http://me:hunter2@127.0.0.1:9/v1", "http://me:hunter2@127.0.0.1:x/v1"):
+    for address in ("http://{}:9/v1", "http://{}:x/v1", "{}:9/v1", "http:/{}/v1", "htp:{}"):
+        url = address.format("me:hunter2@127.0.0.1")
         with pytest.raises((UsageError, LanguageModelError), match=r"127\.0\.0\.1") as caught:
             endpoint_from_environment({"OPENAI_BASE_URL": url})
         shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value)

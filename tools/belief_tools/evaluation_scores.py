@@ -97,8 +97,8 @@ def recall(probe: Iterable[Row]) -> tuple[Recall, ...]:
 
     Example:
         >>> asked = {"model": "m", "day": "2020-01-02", "actual": 59.98}
-        >>> probe = [{**asked, "said": 60.0, "knows": True}, {**asked, "said": None, "knows": False}]
-        >>> recall(probe)
+        >>> right, silent = {"said": 60.0, "knows": True}, {"said": None, "knows": False}
+        >>> recall([asked | right, asked | silent])
         (Recall(model='m', n=2, n_said=1, n_known=1),)
     """
     of_model: dict[str, list[Row]] = {}

@@ -10,16 +10,23 @@ import hashlib
 import json
 import threading
 import time
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from belief.errors import LanguageModelError, UsageError
+from belief.errors import BeliefError, LanguageModelError, UsageError
 from belief_tools.llm import LanguageModel, Message
 from belief_tools.replies import Reply, ToolCall
 
 NOT_THERE: Final = "this exchange is not on the tape, and only the tape may be asked"
+
+
+class NoModel(BeliefError):
+    """A language model cannot be had at all: asking it goes wrong for every question alike."""
+
+    exit_code = LanguageModelError.exit_code
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,7 @@ class Tape:
         with self._lock:
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                with self.path.open("a", encoding="utf-8") as file:
+                with self.path.open("a", encoding="utf-8", errors="replace") as file:
                     file.write(line + "\n")
             except OSError as error:
                 raise UsageError(f"{self.path} cannot be written: {error.strerror}") from None
@@ -101,30 +108,38 @@ def _read(path: Path, must_exist: bool) -> list[Exchange]:
     if not path.exists() and not must_exist:
         return []
     try:
-        opened = gzip.open if path.suffix == ".gz" else open
-        with opened(path, "rt", encoding="utf-8") as file:
-            lines = file.read().split("\n")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+        content = path.read_bytes()
+        content = gzip.decompress(content) if path.suffix == ".gz" else content
+    except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(f"the tape {path} cannot be read: {reason}") from None
-    if lines and not lines[-1]:
-        lines.pop()
-    elif lines and not must_exist:  # an interruption may cut the last line
-        _drop_last(path, lines.pop())
+    *lines, rest = content.split(b"\n")
+    if rest and not must_exist:  # an interruption may cut the last line
+        _drop_last(path, rest)
+    elif rest:
+        lines.append(rest)
     return [_exchange(path, number, line) for number, line in enumerate(lines, start=1)]
 
 
-def _drop_last(path: Path, line: str) -> None:
+def _drop_last(path: Path, line: bytes) -> None:
     """Take half a line off the end, so that the next one begins where it should."""
-    with path.open("r+b") as file:
-        file.truncate(path.stat().st_size - len(line.encode()))
-
-
-def _exchange(path: Path, number: int, line: str) -> Exchange:
     try:
-        return Exchange(**json.loads(line))
-    except (ValueError, TypeError, RecursionError):
+        with path.open("r+b") as file:
+            file.truncate(path.stat().st_size - len(line))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def _exchange(path: Path, number: int, line: bytes) -> Exchange:
+    try:
+        read = Exchange(**json.loads(line))
+        if read.reply is not None:
+            _reply(read.reply)
+        if not (isinstance(read.name, str) and isinstance(read.seconds, int | float)):
+            raise TypeError(read.name)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise UsageError(f"line {number} of the tape {path} is no exchange") from None
+    return read
 
 
 @dataclass(frozen=True)
@@ -162,7 +177,8 @@ class TapedModel:
         Args:
             name: what the model is called on the tape and in reports.
             tape: what was said before.
-            connect: gives the model when something has to be asked.
+            connect: gives the model when something has to be asked; what it raises is no
+                failure of one exchange, and ends everything.
             calls_tools: as `LanguageModel` has it.
             most_tokens: where every reply is cut off, whatever is asked for.
             before: is called before a request is sent; it may wait, or refuse.
@@ -190,6 +206,7 @@ class TapedModel:
 
         Raises:
             LanguageModelError: no usable reply came, now or when it was asked.
+            NoModel: the model cannot be had.
         """
         asked = {"tools": tools, "tool_choice": tool_choice, "schema": schema, "stop": stop}
         wanted: dict[str, Any] = {k: value for k, value in asked.items() if value is not None}
@@ -201,7 +218,7 @@ class TapedModel:
             exchange = self._ask(name, request, messages, wanted)
         self._heard.append(exchange)
         if exchange.reply is None:
-            raise LanguageModelError(exchange.error or NOT_THERE)
+            raise LanguageModelError(exchange.error or "no reply came")
         return _reply(exchange.reply)
 
     def heard(self) -> Heard:
@@ -227,10 +244,10 @@ class TapedModel:
         wanted: dict[str, Any],
     ) -> Exchange:
         if self.tape.only:
-            return Exchange(name, self.name, request, None, NOT_THERE, 0.0)
+            raise LanguageModelError(NOT_THERE)
         self.before()
-        model, begun = self.connect(), time.perf_counter()
-        reply, error = None, None
+        model = self._connected()
+        reply, error, begun = None, None, time.perf_counter()
         try:
             reply = asdict(model.chat(messages, **wanted))
         except LanguageModelError as failure:
@@ -240,6 +257,12 @@ class TapedModel:
         self.tape.add(exchange)
         self.after(exchange)
         return exchange
+
+    def _connected(self) -> LanguageModel:
+        try:
+            return self.connect()
+        except LanguageModelError as error:
+            raise NoModel(str(error)) from None
 
 
 def exchange_name(model: str, request: Mapping[str, Any]) -> str:

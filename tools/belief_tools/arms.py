@@ -20,6 +20,7 @@ from belief.forecast import Forecast
 from belief_tools.consult import Mode, consult, parsed
 from belief_tools.forecast_tool import ForecastTool, rounded
 from belief_tools.llm import LanguageModel, Message
+from belief_tools.marked_text import whole_words
 from belief_tools.prediction import BOUNDED_PREDICTION, checked_prediction
 from belief_tools.turns import read
 
@@ -28,7 +29,7 @@ ARMS: Final[tuple[Arm, ...]] = ("none", "price", "band", "context", "tool")
 CONSULTING: Final[Mapping[Arm, Mode]] = {"context": "context", "tool": "tool"}
 TOKENS: Final = 300
 FIGURES: Final = ("price", "low", "high", "prob_up")
-REFUSES: Final = ("i cannot", "i can't", "i'm unable", "i am unable", "as an ai", "sorry")
+REFUSES: Final = whole_words(r"i cannot|i can't|i'm unable|i am unable|as an ai|sorry")
 
 
 @dataclass(frozen=True)
@@ -148,8 +149,8 @@ def _consulted(facts: Facts, model: LanguageModel, mode: Mode) -> Said:
         own=_figures(given.prediction) if usable and given.prediction else None,
         shown=figures_of(facts.tool.forecast(facts.target)),
         text=text,
-        unusable=given.prediction is None,
-        refused=_refuses(text),
+        unusable=given.prediction is None and not failed,
+        refused=not failed and _refuses(text),
         replaced=replaced,
         failed=failed,
         consulted_by=given.consulted_by,
@@ -158,12 +159,12 @@ def _consulted(facts: Facts, model: LanguageModel, mode: Mode) -> Said:
 
 
 def _nothing(text: str, *, failed: bool = False) -> Said:
-    return Said(None, None, text, not failed, _refuses(text), False, failed, None, None)
+    refused = not failed and _refuses(text)
+    return Said(None, None, text, not failed, refused, False, failed, None, None)
 
 
 def _refuses(text: str) -> bool:
-    plain = text.lower().replace("\u2019", "'")
-    return any(words in plain for words in REFUSES)
+    return REFUSES.search(text.replace("\u2019", "'")) is not None
 
 
 def _figures(prediction: Mapping[str, Any]) -> dict[str, float]:

@@ -11,10 +11,11 @@ from belief_tools.terminal import one_line, say
 if TYPE_CHECKING:
     from belief_tools.contestants import Contestant
 
-TAPE, ROWS, ABOUT, RECALL = "tape.jsonl", "rows.jsonl", "about.json", "recall.jsonl"
-N_RECALLED = 12  # closes that a model is asked for outright
-
-app = typer.Typer(no_args_is_help=False, invoke_without_command=True)
+app = typer.Typer(
+    help="Does the tool help? Language models with and without it, as of the past.",
+    rich_markup_mode=None,
+    invoke_without_command=True,
+)
 
 Models = Annotated[
     list[str] | None,

@@ -2,8 +2,12 @@
 
 An option reads ``--model gpt-5.4-mini``, ``--model local``, or names what else is to be known:
 ``--model name=qwen3,url=http://localhost:11434/v1,key=QWEN_KEY,cutoff=2024-10-01,in=.25,out=2``.
+
+The key in OPENAI_API_KEY goes to the usual server alone; a model with an address of its own is sent
+the key it names, or none.
 """
 
+import re
 import threading
 import time
 from collections.abc import Mapping
@@ -14,7 +18,7 @@ import numpy as np
 
 from belief.errors import UsageError
 from belief.sessions import parse_day
-from belief_tools.llm import HOSTED_URL, NO_KEY, Endpoint, LanguageModel
+from belief_tools.llm import NO_KEY, Endpoint, LanguageModel
 from belief_tools.local_model import MODEL as LOCAL_MODEL
 from belief_tools.local_model import local_endpoint
 from belief_tools.terminal import one_line, say
@@ -32,14 +36,14 @@ class Contestant:
     Attributes:
         name: as the server knows it, and as it is called in the report.
         url: of its server; None is the hosted service, or this process for the local model.
-        key: name of the environment variable with its key.
+        key: name of the environment variable with its key; None for a server that wants none.
         cutoff: the last day it was trained on, as it is told; None when nobody said.
         dollars_in, dollars_out: for a million tokens of prompt and of reply; None when unknown.
     """
 
     name: str
     url: str | None = None
-    key: str = USUAL_KEY
+    key: str | None = USUAL_KEY
     cutoff: np.datetime64 | None = None
     dollars_in: float | None = None
     dollars_out: float | None = None
@@ -61,15 +65,35 @@ class Contestant:
             environ: holds the key.
 
         Raises:
-            UsageError: the hosted service is asked without a key.
+            UsageError: the key it names is not set, or cannot be sent.
             LanguageModelError: the local model cannot be had.
         """
         if self.is_local:
             return local_endpoint(say=say)
-        key = environ.get(self.key, "").strip()
-        if not key and self.url is None:
-            raise UsageError(f"{self.name} needs a key in {self.key}, or an address: url=...")
-        return Endpoint(self.url, self.name, key or NO_KEY, name=self.name, calls_tools=True)
+        return self._endpoint(self._key(environ))
+
+    def _key(self, environ: Mapping[str, str]) -> str:
+        key = environ.get(self.key, "").strip() if self.key else ""
+        if not key and self.key and (self.url is None or self.key != USUAL_KEY):
+            raise UsageError(
+                f"{one_line(self.name)} needs a key in {one_line(self.key)}, which is not set"
+            )
+        return key or NO_KEY
+
+    def _endpoint(self, key: str) -> Endpoint:
+        try:
+            return Endpoint(self.url, self.name, key, name=self.name, calls_tools=True)
+        except UsageError as error:  # it speaks of the usual server and key
+            said = str(error).replace("OPENAI_BASE_URL", f"the address of {self.name}")
+            raise UsageError(one_line(said.replace(USUAL_KEY, self.key or USUAL_KEY))) from None
+
+    def check(self) -> None:
+        """Check the address.
+
+        Raises:
+            UsageError: it is none.
+        """
+        self._endpoint(NO_KEY)
 
     def cost(self, prompt_tokens: int | None, completion_tokens: int | None) -> float | None:
         """Dollars for so many tokens; None where prices or counts are not known."""
@@ -95,43 +119,63 @@ def contestant(text: str, environ: Mapping[str, str]) -> Contestant:
         UsageError: it makes no sense.
     """
     parts = [part.strip() for part in text.split(",")]
-    named = dict(part.partition("=")[::2] for part in parts if "=" in part)
+    fields = [part.partition("=")[::2] for part in parts if "=" in part]
+    named = {field.strip(): value.strip() for field, value in fields}
     bare = [part for part in parts if "=" not in part and part]
-    unknown = [field for field in named if field not in FIELDS]
     name = named.get("name") or (bare[0] if len(bare) == 1 else "")
-    if unknown or not name or len(bare) > 1 or (bare and "name" in named):
+    sound = named.keys() <= set(FIELDS) and all(named.values()) and len(named) == len(fields)
+    if not (sound and name) or len(bare) > 1 or (bare and "name" in named):
+        shown = ascii(re.sub(r"\bkey=[^,]*", "key=...", text))  # perhaps not only its name
         raise UsageError(
-            f"--model {one_line(ascii(text), longest=60)} makes no sense; write a name, or "
+            f"--model {one_line(shown, longest=60)} makes no sense; write a name, or "
             f"name=...,url=...,key=VARIABLE,cutoff=YYYY-MM-DD,in=DOLLARS,out=DOLLARS"
         )
     if name == LOCAL:
-        return Contestant(LOCAL_MODEL, cutoff=_day(named.get("cutoff")))
+        return _local(named)
     url = named.get("url") or environ.get("OPENAI_BASE_URL", "").strip() or None
     made = Contestant(
         name=name,
         url=url,
-        key=named.get("key") or USUAL_KEY,
+        key=_variable(named.get("key")) or (None if "url" in named else USUAL_KEY),
         cutoff=_day(named.get("cutoff")),
         dollars_in=_dollars("in", named.get("in")),
         dollars_out=_dollars("out", named.get("out")),
     )
-    Endpoint(made.url or HOSTED_URL, made.name, NO_KEY, name=name, calls_tools=True)  # checks url
+    made.check()
     return made
 
 
+def _local(named: Mapping[str, str]) -> Contestant:
+    idle = [field for field in named if field not in ("name", "cutoff")]
+    if idle:
+        raise UsageError(f"{idle[0]}= means nothing to the local model; it takes cutoff= alone")
+    return Contestant(LOCAL_MODEL, cutoff=_day(named.get("cutoff")))
+
+
 def _day(text: str | None) -> np.datetime64 | None:
-    return None if not text else parse_day(text)
+    try:
+        return None if text is None else parse_day(text)
+    except UsageError as error:
+        raise UsageError(f"cutoff={one_line(str(error))}") from None
+
+
+def _variable(text: str | None) -> str | None:
+    if text is not None and not re.fullmatch(r"[A-Z_][A-Z0-9_]*", text):
+        raise UsageError("key= names an environment variable in capitals, such as QWEN_KEY")
+    return text
 
 
 def _dollars(field: str, text: str | None) -> float | None:
-    if not text:
+    if text is None:
         return None
     try:
         value = float(text)
     except ValueError:
         value = -1.0
     if not 0.0 <= value < 1e6:
-        raise UsageError(f"{field}={one_line(text, longest=20)} is not a price in dollars")
+        raise UsageError(
+            f"{field}={one_line(text, longest=20)} is not a price in dollars, such as 0.25"
+        )
     return value
 
 

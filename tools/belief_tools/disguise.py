@@ -7,8 +7,10 @@ mapped back.
 
 import dataclasses
 import hashlib
+import json
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,6 +22,8 @@ from belief.prices import COLUMNS, Prices
 from belief.sessions import horizon_of, session_after, sessions_between
 from belief.track_record import TrackRecord
 from belief_tools.forecast_tool import ForecastTool, rounded
+from belief_tools.llm import LanguageModel, Message
+from belief_tools.replies import Reply
 
 SYMBOL: Final = "XYZ"
 NAME: Final = "Company X"
@@ -117,6 +121,31 @@ class DisguisedTool(ForecastTool):
             {**event, "session": str(self.disguise.day(np.datetime64(event["session"], "D")))}
             for event in self.inner.scheduled_events(horizon)
         ]
+
+
+class DisguisedModel:
+    """A language model that is not shown the symbol as an example in the description of a tool."""
+
+    def __init__(self, model: LanguageModel, symbol: str) -> None:
+        """Stand before a model.
+
+        Args:
+            model: is asked.
+            symbol: the true one.
+        """
+        self.model, self.symbol = model, symbol
+        self.name, self.calls_tools = model.name, model.calls_tools
+
+    def chat(self, messages: Sequence[Message], **wanted: Any) -> Reply:
+        """Ask, as `belief_tools.llm.Endpoint.chat` does.
+
+        Args:
+            messages: in disguise already.
+            **wanted: as there.
+        """
+        described = {name: wanted[name] for name in ("tools", "schema") if name in wanted}
+        shown = re.sub(rf"\b{re.escape(self.symbol)}\b", SYMBOL, json.dumps(described))
+        return self.model.chat(messages, **{**wanted, **json.loads(shown)})
 
 
 def disguised(tool: ForecastTool) -> DisguisedTool:

@@ -4,9 +4,11 @@ What a prompt may hold ends at the close of the origin: prices, belief, calendar
 called today. Rows come from the tape alone, so that they can be made again without a network.
 """
 
+import functools
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -16,7 +18,7 @@ from belief.errors import UsageError
 from belief.prices import Prices
 from belief_tools.arms import ARMS, Arm, Facts, Said, ask, figures_of
 from belief_tools.contestants import Contestant, Pace
-from belief_tools.disguise import Disguise, disguised
+from belief_tools.disguise import Disguise, DisguisedModel, disguised
 from belief_tools.llm import LanguageModel
 from belief_tools.tape import Exchange, Heard, Tape, TapedModel
 from belief_tools.trials import UNAIDED, Trial, trials
@@ -67,15 +69,56 @@ class Plan:
                 raise UsageError(f"{each.name} has no cutoff; add cutoff=YYYY-MM-DD to its --model")
             if self.budget is not None and each.cost(1, 1) is None:
                 raise UsageError(f"a budget needs in= and out=, the prices of {each.name}")
+        if AFTER_CUTOFF in self.modes and not any(map(self.n_after_cutoff, self.contestants)):
+            raise UsageError(
+                f"no day to ask from is after the cutoff of a model; the last is {self.origins[-1]}"
+            )
+
+    def n_after_cutoff(self, contestant: Contestant) -> int:
+        """How many of the origins are after the cutoff of a model.
+
+        Args:
+            contestant: the model.
+        """
+        return sum(is_after(contestant, session) for session in self.origins)
 
     @property
     def n_questions(self) -> int:
         """How many questions are put to language models."""
-        each = len(self.origins) * len(self.horizons) * len(self.arms)
-        asked = [mode for mode in (PLAIN, MASKED) if mode in self.modes]
+        return sum(map(self.n_questions_to, self.contestants))
+
+    def n_questions_to(self, contestant: Contestant) -> int:
+        """How many questions are put to one language model.
+
+        Args:
+            contestant: the model.
+        """
+        origins = len(self.origins) * sum(mode in self.modes for mode in (PLAIN, MASKED))
         if AFTER_CUTOFF in self.modes and PLAIN not in self.modes:
-            asked.append(AFTER_CUTOFF)
-        return each * len(asked) * len(self.contestants)
+            origins += self.n_after_cutoff(contestant)
+        return origins * len(self.horizons) * len(self.arms)
+
+
+class Purse:
+    """Dollars that all models of a run have spent; safe to use from several threads."""
+
+    def __init__(self, budget: float | None) -> None:
+        """Begin with nothing spent.
+
+        Args:
+            budget: dollars that may be; None for no limit.
+        """
+        self.budget, self.spent = budget, 0.0
+        self._lock = threading.Lock()
+
+    def pay(self, dollars: float) -> None:
+        """Count what an exchange cost.
+
+        Args:
+            dollars: for it.
+        """
+        with self._lock:
+            self.spent += dollars
 
 
 @dataclass
@@ -84,8 +127,7 @@ class Meter:
 
     contestant: Contestant
     pace: Pace | None
-    budget: float | None
-    spent: dict[str, float] = field(default_factory=dict)  # shared by all models of a run
+    purse: Purse  # of all models of a run
 
     def before(self) -> None:
         """Let a request through, in time.
@@ -93,11 +135,11 @@ class Meter:
         Raises:
             UsageError: the budget is spent.
         """
-        total = sum(self.spent.values())
-        if self.budget is not None and total >= self.budget:
+        budget, spent = self.purse.budget, self.purse.spent
+        if budget is not None and spent >= budget:
             raise UsageError(
-                f"the budget of ${self.budget:g} is spent (${total:.4f}); what was answered is "
-                f"kept: run it again with a larger --budget to go on"
+                f"the budget of ${budget:g} is spent (${spent:.4f}); what was answered is kept: "
+                f"the same command goes on from there"
             )
         if self.pace is not None:
             self.pace.wait()
@@ -107,11 +149,20 @@ class Meter:
 
         Args:
             exchange: a new one.
+
+        Raises:
+            UsageError: there is a budget, and the server does not say how many tokens it took.
         """
-        reply = exchange.reply or {}
-        cost = self.contestant.cost(reply.get("prompt_tokens"), reply.get("completion_tokens"))
-        name = self.contestant.name
-        self.spent[name] = self.spent.get(name, 0.0) + (cost or 0.0)
+        if exchange.reply is None:
+            return
+        counts = (exchange.reply[name] for name in ("prompt_tokens", "completion_tokens"))
+        cost = self.contestant.cost(*counts)
+        if cost is None and self.purse.budget is not None:
+            raise UsageError(
+                f"the server of {self.contestant.name} does not count tokens, so that no budget "
+                f"can be kept; leave out --budget"
+            )
+        self.purse.pay(cost or 0.0)
 
 
 @dataclass(frozen=True)
@@ -124,7 +175,13 @@ class _Question:
     trial: Trial
 
 
-def evaluate(plan: Plan, tape: Tape, environ: Mapping[str, str], progress: Progress) -> list[Row]:
+def evaluate(
+    plan: Plan,
+    tape: Tape,
+    environ: Mapping[str, str],
+    progress: Progress,
+    purse: Purse | None = None,
+) -> list[Row]:
     """Ask everything that is not on the tape.
 
     Args:
@@ -132,6 +189,7 @@ def evaluate(plan: Plan, tape: Tape, environ: Mapping[str, str], progress: Progr
         tape: what was said before; what is said now is added to it.
         environ: holds the keys.
         progress: is told how many of how many questions are done.
+        purse: pays for it; None for a new one with the budget of the plan.
 
     Returns:
         One row for each model, mode, arm, origin and horizon, in that order, and those of the
@@ -139,30 +197,14 @@ def evaluate(plan: Plan, tape: Tape, environ: Mapping[str, str], progress: Progr
 
     Raises:
         UsageError: the plan makes no sense, or the budget is spent.
-        LanguageModelError: a model cannot be had at all.
+        NoModel: a model cannot be had at all.
     """
     rows: list[Row] = []
-    spent: dict[str, float] = {}
-    meters = {
-        each.name: Meter(
-            each, None if plan.per_minute is None else Pace(plan.per_minute), plan.budget, spent
-        )
-        for each in plan.contestants
-    }
-    connect = {each.name: _once(each, environ) for each in plan.contestants}
+    purse = Purse(plan.budget) if purse is None else purse
+    models = {each.name: taped(each, plan, tape, environ, purse) for each in plan.contestants}
 
     def answer(question: _Question) -> Row:
-        name = question.contestant.name
-        model = TapedModel(
-            name,
-            tape,
-            connect[name],
-            calls_tools=question.contestant.calls_tools,
-            most_tokens=plan.most_tokens,
-            before=meters[name].before,
-            after=meters[name].after,
-        )
-        return _row(question, *_asked(question, model))
+        return _row(question, *_asked(question, models[question.contestant.name]()))
 
     with ThreadPoolExecutor(max_workers=plan.jobs) as threads:
         for together in trials(plan.prices, list(plan.origins), plan.horizons):
@@ -173,6 +215,32 @@ def evaluate(plan: Plan, tape: Tape, environ: Mapping[str, str], progress: Progr
                 progress(sum(1 for each in rows if each["model"]), plan.n_questions)
     rows += [copy for row in rows if (copy := _after_cutoff(plan, row)) is not None]
     return sorted(rows, key=_order)
+
+
+def taped(
+    contestant: Contestant, plan: Plan, tape: Tape, environ: Mapping[str, str], purse: Purse
+) -> Callable[[], TapedModel]:
+    """Connect a model to the tape, as often as is wanted, with one pace and one connection.
+
+    Args:
+        contestant: the model.
+        plan: whose limits hold.
+        tape: what was said before; what is said now is added to it.
+        environ: holds the key.
+        purse: pays for it.
+    """
+    pace = None if plan.per_minute is None else Pace(plan.per_minute)
+    meter = Meter(contestant, pace, purse)
+    return functools.partial(
+        TapedModel,
+        contestant.name,
+        tape,
+        _once(contestant, environ),
+        calls_tools=contestant.calls_tools,
+        most_tokens=plan.most_tokens,
+        before=meter.before,
+        after=meter.after,
+    )
 
 
 def _once(contestant: Contestant, environ: Mapping[str, str]) -> Callable[[], LanguageModel]:
@@ -193,11 +261,17 @@ def _questions(plan: Plan, together: Sequence[Trial]) -> Iterator[_Question]:
                 for trial in together:
                     if mode != AFTER_CUTOFF:
                         yield _Question(contestant, mode, arm, trial)
-                    elif PLAIN not in plan.modes and _is_after(contestant, trial.origin.session):
+                    elif PLAIN not in plan.modes and is_after(contestant, trial.origin.session):
                         yield _Question(contestant, mode, arm, trial)
 
 
-def _is_after(contestant: Contestant, session: np.datetime64) -> bool:
+def is_after(contestant: Contestant, session: np.datetime64) -> bool:
+    """Whether a session is after the last day a model was trained on, as far as it is told.
+
+    Args:
+        contestant: the model.
+        session: any day.
+    """
     return contestant.cutoff is not None and bool(session > contestant.cutoff)
 
 
@@ -206,7 +280,7 @@ def _after_cutoff(plan: Plan, row: Row) -> Row | None:
     if AFTER_CUTOFF not in plan.modes or row["mode"] != PLAIN:
         return None
     contestant = next(each for each in plan.contestants if each.name == row["model"])
-    after = _is_after(contestant, np.datetime64(row["origin"], "D"))
+    after = is_after(contestant, np.datetime64(row["origin"], "D"))
     return {**row, "mode": AFTER_CUTOFF} if after else None
 
 
@@ -221,7 +295,8 @@ def _asked(question: _Question, model: TapedModel) -> tuple[Said, Heard, Disguis
     disguise = tool.disguise
     low, high = (disguise.price(price) for price in band)
     facts = Facts(tool, disguise.day(trial.target), tuple(map(disguise.price, closes)), (low, high))
-    return ask(question.arm, facts, model), model.heard(), disguise
+    masked = DisguisedModel(model, origin.known.symbol)
+    return ask(question.arm, facts, masked), model.heard(), disguise
 
 
 def _row(question: _Question, said: Said, heard: Heard, disguise: Disguise | None) -> Row:

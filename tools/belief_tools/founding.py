@@ -54,7 +54,7 @@ def ask_founding(
         "shown", "text", "unusable", "replaced", "failed"}.
 
     Raises:
-        LanguageModelError: a model cannot be had at all.
+        NoModel: a model cannot be had at all.
     """
     rows = []
     for day in DAYS:

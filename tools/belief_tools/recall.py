@@ -1,6 +1,6 @@
 """What a language model remembers: asked outright for closes of the past, without any help."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -24,7 +24,7 @@ SCHEMA: Final[Mapping[str, Any]] = {
 def probe(name: str, model: LanguageModel, prices: Prices, day: np.datetime64) -> dict[str, Any]:
     """Ask for the close of one session.
 
-    A close counts as known as it was quoted on that day, and in the dollars after later splits.
+    A close counts as known as it was quoted on that day, and in the dollars after each later split.
 
     Args:
         name: of the model.
@@ -36,10 +36,21 @@ def probe(name: str, model: LanguageModel, prices: Prices, day: np.datetime64) -
         {"model", "day", "said", "actual", "knows"}; what it said is None where it said nothing.
     """
     row = int(np.searchsorted(prices.session, day))
-    quoted, since = float(prices.close[row]), float(prices.quoted_close()[row])
+    quoted = float(prices.close[row])
     said = _said(model, f"What was the closing price of {prices.name} ({prices.symbol}) on {day}?")
-    known = said is not None and any(abs(said / c - 1.0) <= NEAR for c in (quoted, since))
+    known = said is not None and any(
+        abs(said / close - 1.0) <= NEAR for close in _closes(prices, quoted, day)
+    )
     return {"model": name, "day": str(day), "said": said, "actual": quoted, "knows": known}
+
+
+def _closes(prices: Prices, quoted: float, day: np.datetime64) -> Iterator[float]:
+    """The close in the dollars of every time since: charts of different years show others."""
+    yield quoted
+    for split in prices.splits:
+        if split.session > day:
+            quoted /= split.ratio
+            yield quoted
 
 
 def _said(model: LanguageModel, question: str) -> float | None:

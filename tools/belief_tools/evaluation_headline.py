@@ -1,0 +1,142 @@
+"""The first line of an evaluation: whether the tool helped each model, by its own predictions."""
+
+from typing import Final
+
+from belief_tools.evaluation_differences import HARMS, HELPS, Difference
+from belief_tools.evaluation_scores import Scored
+
+AGAINST: Final = {"price": "the price alone", "band": "the band of a random walk"}
+OTHERS: Final = {"interval": "interval score", "brier": "Brier score of its chances of a rise"}
+NOBODY: Final = "No language model was asked, so nothing can be said about the tool."
+
+
+def headline(scored: Scored) -> list[str]:
+    """Say for each language model and mode whether the tool helped.
+
+    It is said to have helped only where the absolute percentage error of the model's own
+    predictions is smaller with the tool, beyond chance, than with the price alone and than with
+    the band of a random walk.
+
+    Args:
+        scored: an evaluation.
+    """
+    return [_of_model(scored, *asked) for asked in scored.trials.asked] or [NOBODY]
+
+
+def signed(value: float, digits: int) -> str:
+    """A number with its sign; what rounds to 0 has none.
+
+    Example:
+        >>> signed(0.25, 1), signed(-0.04, 1), signed(3.0, 0)
+        ('+0.2', '0.0', '+3')
+    """
+    shown = f"{value:+.{digits}f}"
+    return shown if float(shown) else shown.lstrip("+-")
+
+
+def _of_model(scored: Scored, model: str, mode: str) -> str:
+    found = {
+        base: difference
+        for base in AGAINST
+        if (difference := _difference(scored, model, mode, base, "error")) is not None
+    }
+    named = f"{model} ({mode})"
+    if not found:
+        return f"Whether the tool helped {named} cannot be said: it was not compared."
+    clauses = [_compared(base, each) for base, each in found.items()]
+    text = f"{_verdict(list(found.values()), named)}: mean absolute percentage error "
+    text += f"{', '.join(clauses)}; {_others(scored, model, mode, list(found))}"
+    for more in (
+        _stood_in(scored, model, mode, list(found)),
+        _by_the_stand_in(scored, model, mode, found),
+        _few(list(found.values())),
+    ):
+        text += f"; {more}" if more else ""
+    return f"{text}."
+
+
+def _verdict(found: list[Difference], named: str) -> str:
+    """Claim only what holds against every base that was asked."""
+    helping = [each for each in found if each.verdict == HELPS]
+    if len(helping) == len(found):
+        missing = [words for base, words in AGAINST.items() if base not in {e.base for e in found}]
+        beside = f" (not compared with {missing[0]})" if missing else ""
+        if any(each.few for each in found):
+            return f"The tool seems to have helped {named}, in too few windows to judge{beside}"
+        return f"The tool helped {named}{beside}"
+    if helping:
+        other = next(each.base for each in found if each.verdict != HELPS)
+        return f"The tool helped {named} against {AGAINST[helping[0].base]}, not {AGAINST[other]}"
+    if any(each.verdict == HARMS for each in found):
+        return f"The tool did not help {named}, it made its predictions worse"
+    return f"The tool did not help {named}"
+
+
+def _compared(base: str, each: Difference) -> str:
+    return (
+        f"{100 * each.mean_arm:.1f} % with it against {100 * each.mean_base:.1f} % with "
+        f"{AGAINST[base]} (difference {signed(100 * each.mean, 2)} points, {_interval(each)}, "
+        f"{each.n:,} trials)"
+    )
+
+
+def _interval(each: Difference) -> str:
+    if each.low is None or each.high is None:
+        return "too few origins for an interval"
+    return f"90 % interval {signed(100 * each.low, 2)} to {signed(100 * each.high, 2)}"
+
+
+def _others(scored: Scored, model: str, mode: str, bases: list[str]) -> str:
+    told = []
+    for name, words in OTHERS.items():
+        each = [
+            f"{difference.verdict} against {AGAINST[base]}"
+            for base in bases
+            if (difference := _difference(scored, model, mode, base, name)) is not None
+        ]
+        told.append(f"{words}: {', '.join(each)}")
+    return "; ".join(told)
+
+
+def _stood_in(scored: Scored, model: str, mode: str, bases: list[str]) -> str:
+    """Count the answers that the random walk stands in for."""
+    counts = {
+        each.arm: (each.n - each.n_stated, each.n)
+        for each in scored.summaries
+        if (each.model, each.mode, each.horizon) == (model, mode, None)
+    }
+    told = [("with the tool", *counts["tool"])]
+    told += [(f"with {AGAINST[base]}", *counts[base]) for base in bases if base in counts]
+    if not any(missing for _, missing, _ in told):
+        return ""
+    parts = [f"{missing:,} of {n:,} answers {words}" for words, missing, n in told]
+    return f"{', '.join(parts)} were unusable or rejected and count as a random walk"
+
+
+def _by_the_stand_in(scored: Scored, model: str, mode: str, found: dict[str, Difference]) -> str:
+    """Say where a gain is gone once both arms said something usable themselves."""
+    for base, each in found.items():
+        if each.verdict == HELPS:
+            both = _difference(scored, model, mode, base, "error", by="stated")
+            n = 0 if both is None else both.n
+            if both is None or both.verdict != HELPS:
+                return (
+                    f"on the {n:,} trials in which the model itself said something usable both "
+                    f"times, no gain is shown over {AGAINST[base]}"
+                )
+    return ""
+
+
+def _few(found: list[Difference]) -> str:
+    fewest = min(found, key=lambda each: each.n_windows)
+    if not fewest.few:
+        return ""
+    return f"only {fewest.n_windows:,} windows that do not overlap, too few to judge by"
+
+
+def _difference(
+    scored: Scored, model: str, mode: str, base: str, name: str, by: str = "all"
+) -> Difference | None:
+    return scored.difference(
+        model=model, mode=mode, arm="tool", base=base, of="own", score=name, by=by
+    )

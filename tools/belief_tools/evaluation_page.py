@@ -1,0 +1,179 @@
+"""Write sections of text, tables and pictures as one page of HTML, or as Markdown.
+
+Everything that is text is escaped here, wherever it came from; only pictures are markup.
+"""
+
+import html
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from belief_tools.terminal import one_line, printable
+
+MARKS: Final = re.compile(r"([\\`*_{}\[\]|~#$])")  # that Markdown would obey
+STYLE: Final = """
+:root { color-scheme: light dark; --ink: #1b1b1b; --paper: #ffffff; --quiet: #595959;
+  --line: #d0d0d0; --band: #f3f5f7; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e6e6; --paper: #16181b;
+  --quiet: #a8a8a8; --line: #43474d; --band: #20242a; } }
+body { color: var(--ink); background: var(--paper); font: 16px/1.5 system-ui, sans-serif;
+  max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
+.headline { font-size: 1.2rem; font-weight: 600; border-left: .3rem solid var(--quiet);
+  padding-left: 1rem; }
+h1 { font-size: 1.6rem; } h2 { font-size: 1.25rem; margin-top: 2.5rem; }
+.wide { overflow-x: auto; margin: 1rem 0; }
+table { border-collapse: collapse; font-size: .88rem; }
+caption { text-align: left; color: var(--quiet); padding-bottom: .3rem; }
+th, td { padding: .25rem .6rem; border-bottom: 1px solid var(--line); text-align: right;
+  vertical-align: top; white-space: nowrap; font-variant-numeric: tabular-nums; }
+thead th { background: var(--band); } .words { text-align: left; }
+.prose { text-align: left; white-space: pre-wrap; overflow-wrap: anywhere; min-width: 24rem; }
+figure { margin: 1rem 0; } figcaption { color: var(--quiet); font-size: .88rem; }
+figure svg { max-width: 100%; height: auto; color: var(--ink); }
+"""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table.
+
+    Attributes:
+        caption: what it shows.
+        head: names of the columns.
+        rows: cells as text.
+        n_words: number of leading columns with words, not figures.
+        prose: whether the last column is a text of somebody, of any length.
+    """
+
+    caption: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    n_words: int = 1
+    prose: bool = False
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture.
+
+    Attributes:
+        svg: an <svg> element that refers to nothing outside.
+        alt: what is to be seen, for those who do not see it.
+        caption: what it shows.
+    """
+
+    svg: str
+    alt: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a page.
+
+    Attributes:
+        title: its heading.
+        words: paragraphs.
+        tables: below them.
+        pictures: below those; Markdown has none.
+    """
+
+    title: str
+    words: Sequence[str] = ()
+    tables: Sequence[Table] = ()
+    pictures: Sequence[Picture] = field(default=())
+
+
+def as_html(title: str, headline: Sequence[str], sections: Iterable[Section]) -> str:
+    """Write a page that needs nothing but itself.
+
+    Args:
+        title: of the page.
+        headline: sentences that stand first.
+        sections: in order.
+    """
+    first = "<br>\n".join(map(_escaped, headline))
+    parts = [
+        "<!DOCTYPE html>",
+        '<html lang="en">',
+        f'<head><meta charset="utf-8"><title>{_escaped(title)}</title>',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<style>{STYLE}</style></head>",
+        "<body>",
+        f'<p class="headline">{first}</p>',
+        f"<h1>{_escaped(title)}</h1>",
+    ]
+    for section in sections:
+        parts.append(f"<section><h2>{_escaped(section.title)}</h2>")
+        parts += [f"<p>{_escaped(words)}</p>" for words in section.words]
+        parts += [_table(table) for table in section.tables]
+        parts += [_figure(picture) for picture in section.pictures]
+        parts.append("</section>")
+    return "\n".join([*parts, "</body>", "</html>", ""])
+
+
+def as_markdown(title: str, headline: Sequence[str], sections: Iterable[Section]) -> str:
+    """Write the same without pictures.
+
+    Args:
+        title: of the page.
+        headline: sentences that stand in the first line.
+        sections: in order; those with nothing but pictures are left out.
+    """
+    parts = [" ".join(map(marked_off, headline)), f"# {marked_off(title)}"]
+    for section in sections:
+        if section.tables or not section.pictures:
+            parts += [f"## {marked_off(section.title)}", *map(marked_off, section.words)]
+        for table in section.tables:
+            rows = [table.head, ["---"] * len(table.head), *table.rows]
+            lines = [_markdown_row(row, rule=i == 1) for i, row in enumerate(rows)]
+            parts += [f"{marked_off(table.caption)}:", "\n".join(lines)]
+    return "\n\n".join(parts) + "\n"
+
+
+def marked_off(text: str) -> str:
+    r"""Text in one line that Markdown shows as it stands.
+
+    Example:
+        >>> print(marked_off("a|b <script> *x*"))
+        a\|b &lt;script&gt; \*x\*
+    """
+    return MARKS.sub(r"\\\1", html.escape(one_line(text), quote=False))
+
+
+def _markdown_row(cells: Sequence[str], *, rule: bool) -> str:
+    return "| " + " | ".join(cells if rule else map(marked_off, cells)) + " |"
+
+
+def _table(table: Table) -> str:
+    head = "".join(
+        f'<th scope="col"{_kind(table, i)}>{_escaped(cell)}</th>'
+        for i, cell in enumerate(table.head)
+    )
+    body = "\n".join(
+        "<tr>"
+        + "".join(f"<td{_kind(table, i)}>{_escaped(cell)}</td>" for i, cell in enumerate(row))
+        + "</tr>"
+        for row in table.rows
+    )
+    return (
+        f'<div class="wide"><table><caption>{_escaped(table.caption)}</caption>\n'
+        f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
+    )
+
+
+def _kind(table: Table, column: int) -> str:
+    if table.prose and column == len(table.head) - 1:
+        return ' class="prose"'
+    return ' class="words"' if column < table.n_words else ""
+
+
+def _figure(picture: Picture) -> str:
+    svg = picture.svg.replace("<svg", f'<svg role="img" aria-label="{_escaped(picture.alt)}"', 1)
+    return f"<figure>{svg}\n<figcaption>{_escaped(picture.caption)}</figcaption></figure>"
+
+
+def _escaped(text: str) -> str:
+    """Text as HTML; what does not print is a blank."""
+    return html.escape(printable(text))

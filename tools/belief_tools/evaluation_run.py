@@ -1,0 +1,246 @@
+"""`belief evaluate` behind its options: check, estimate, ask with a progress bar, write, report."""
+
+import json
+import math
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, cast
+
+import numpy as np
+
+from belief.errors import UsageError
+from belief.fitted_model import code_fingerprint
+from belief.sessions import parse_day
+from belief_tools import recall
+from belief_tools.arms import ARMS, Arm
+from belief_tools.backtest_table import names, whole_numbers
+from belief_tools.contestants import Contestant
+from belief_tools.evaluate import MODES, Plan, Progress, Purse, evaluate, taped
+from belief_tools.serving import stored_or_named
+from belief_tools.tape import Tape
+from belief_tools.terminal import one_line, say
+from belief_tools.trials import origins_between
+
+TAPE, ROWS, ABOUT, RECALL = "tape.jsonl", "rows.jsonl", "about.json", "recall.jsonl"
+N_RECALLED: Final = 12  # closes that a model is asked for outright
+# Of an exchange, about: for the estimate alone.
+TOKENS_OF_A_PROMPT: Final = 450
+REQUESTS: Final[Mapping[str, int]] = {"context": 3, "tool": 5}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was asked for on the command line."""
+
+    symbol: str
+    first: str
+    last: str
+    pairs: int
+    horizons: str
+    arms: str
+    modes: str
+    contestants: tuple[Contestant, ...]
+    most_tokens: int
+    jobs: int
+    per_minute: float | None
+    budget: float | None
+
+    def plan(self) -> Plan:
+        """Check it all.
+
+        Raises:
+            UsageError: something makes no sense.
+        """
+        horizons = whole_numbers("--horizons", self.horizons)
+        self._check_numbers()
+        prices = stored_or_named(self.symbol, None)
+        count = -(-self.pairs // len(horizons))
+        first, last = parse_day(self.first), parse_day(self.last)
+        return Plan(
+            prices=prices,
+            origins=origins_between(prices, first, last, max(horizons), count),
+            horizons=horizons,
+            contestants=self.contestants,
+            arms=cast("tuple[Arm, ...]", _known("--arms", self.arms, ARMS)),
+            modes=_known("--modes", self.modes, MODES),
+            most_tokens=self.most_tokens,
+            jobs=self.jobs,
+            per_minute=self.per_minute,
+            budget=self.budget,
+        )
+
+    def _check_numbers(self) -> None:
+        counts = {"--pairs": self.pairs, "--jobs": self.jobs, "--most-tokens": self.most_tokens}
+        for option, count in counts.items():
+            if count < 1:
+                raise UsageError(f"{option} is {count}; it must be at least 1")
+        for option, limit in (("--per-minute", self.per_minute), ("--budget", self.budget)):
+            if limit is not None and not 0.0 < limit < math.inf:  # so that NaN is refused too
+                raise UsageError(f"{option} is {limit:g}; it must be a number above 0")
+
+
+def _known(option: str, text: str, known: Sequence[str]) -> tuple[str, ...]:
+    asked = names(text)
+    unknown = [name for name in asked if name not in known]
+    if unknown or not asked:
+        raise UsageError(
+            f"{option} {one_line(text, longest=60)!r}: choose of {', '.join(known)}, with commas"
+        )
+    return tuple(name for name in known if name in asked)
+
+
+def estimate(asked: Asked) -> Iterator[str]:
+    """Say what would be asked, and about what it costs.
+
+    Args:
+        asked: on the command line.
+
+    Yields:
+        Lines.
+    """
+    plan = asked.plan()
+    yield (
+        f"{len(plan.origins)} origins from {plan.origins[0]} to {plan.origins[-1]}, horizons "
+        f"{', '.join(map(str, plan.horizons))}: {plan.n_questions:,} questions to "
+        f"{len(plan.contestants)} model(s)"
+    )
+    arms = [REQUESTS.get(arm, 1) for arm in plan.arms]
+    for each in plan.contestants:
+        own = plan.n_questions_to(each) * sum(arms) // len(arms) + N_RECALLED
+        dollars = each.cost(own * TOKENS_OF_A_PROMPT, own * plan.most_tokens)
+        cost = "its prices are not known" if dollars is None else f"at most about ${dollars:.2f}"
+        yield f"{each.name}: at most about {own:,} requests; {cost}"
+
+
+def run(asked: Asked, out: Path, replay: Path | None, environ: Mapping[str, str]) -> None:
+    """Ask, and write the rows.
+
+    Args:
+        asked: on the command line.
+        out: folder for the tape and the rows.
+        replay: a tape to take every reply from.
+        environ: holds the keys.
+
+    Raises:
+        UsageError: something makes no sense, or the budget is spent.
+        NoModel: a model cannot be had at all.
+    """
+    plan = asked.plan()
+    tape = Tape(out / TAPE) if replay is None else Tape(replay, only=True)
+    purse = Purse(plan.budget)
+    with _progress(plan) as progress:
+        rows = evaluate(plan, tape, environ, progress, purse)
+    recalled = list(_recalled(plan, tape, environ, purse))
+    _write(out / ROWS, rows)
+    _write(out / RECALL, recalled)
+    (out / ABOUT).write_text(json.dumps(_about(plan), indent=2) + "\n", encoding="utf-8")
+    say(f"{len(rows):,} rows are in {one_line(str(out / ROWS))}; belief evaluate report shows them")
+
+
+def write_report(folder: Path, page: Path) -> str:
+    """Write what came of an evaluation as a page, and as a table in Markdown beside it.
+
+    Args:
+        folder: that an evaluation wrote.
+        page: file for the page; the table has its name with .md.
+
+    Returns:
+        The table.
+
+    Raises:
+        UsageError: there is no evaluation in the folder, or a file cannot be written.
+    """
+    from belief_tools.evaluation_report import html, markdown
+    from belief_tools.evaluation_scores import score
+
+    try:
+        rows, recalled = (_rows(folder / name) for name in (ROWS, RECALL))
+        about = json.loads((folder / ABOUT).read_text("utf-8"))
+        scored = score(rows, probe=recalled)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or one_line(str(error), longest=120)
+        raise UsageError(
+            f"{folder} holds no finished evaluation ({reason}); belief evaluate writes one"
+        ) from None
+    table = markdown(scored, about)
+    try:
+        page.write_text(html(scored, about), encoding="utf-8")
+        page.with_suffix(".md").write_text(table, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{page} cannot be written: {error.strerror}") from None
+    return table
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def _recalled(
+    plan: Plan, tape: Tape, environ: Mapping[str, str], purse: Purse
+) -> Iterator[dict[str, Any]]:
+    places = np.linspace(0, len(plan.origins) - 1, min(N_RECALLED, len(plan.origins))).round()
+    for each in plan.contestants:
+        model = taped(each, plan, tape, environ, purse)()
+        for day in plan.origins[places.astype(int)]:
+            yield recall.probe(each.name, model, plan.prices, day)
+
+
+def _about(plan: Plan) -> dict[str, Any]:
+    return {
+        "command": one_line("belief " + " ".join(sys.argv[1:])),
+        "symbol": plan.prices.symbol,
+        "source": plan.prices.source,
+        "first": str(plan.origins[0]),
+        "last": str(plan.origins[-1]),
+        "n_origins": len(plan.origins),
+        "horizons": list(plan.horizons),
+        "arms": list(plan.arms),
+        "modes": list(plan.modes),
+        "most_tokens": plan.most_tokens,
+        "models": [
+            {"name": each.name, "cutoff": None if each.cutoff is None else str(each.cutoff)}
+            for each in plan.contestants
+        ],
+        "code_fingerprint": code_fingerprint(),
+    }
+
+
+def _write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        path.write_text("".join(lines), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from None
+
+
+@contextmanager
+def _progress(plan: Plan) -> Iterator[Progress]:
+    """Show how many questions are answered: a bar on a terminal, else a line now and then."""
+    if not sys.stderr.isatty():
+        told = [0]
+
+        def tell(done: int, total: int) -> None:
+            if 10 * done // max(total, 1) > told[0]:
+                told[0] = 10 * done // total
+                say(f"{done:,} of {total:,} questions answered")
+
+        yield tell
+        return
+    from rich import progress
+    from rich.console import Console
+
+    columns = (
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TimeElapsedColumn(),
+        progress.TextColumn("left"),
+        progress.TimeRemainingColumn(),
+    )
+    with progress.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("questions", total=plan.n_questions)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -6,7 +6,9 @@ file that is named like it with "results" for "answers": answers.jsonl goes with
 unseen_answers.jsonl with unseen_results.json. Prints how many wrong answers were caught and how
 many right ones were refused, with those that were misjudged; exits with 1 below the target.
 
-    python benchmarks/grounding_cases.py [ANSWERS.jsonl]
+    python benchmarks/grounding_cases.py                   our own answers, and beside them those of
+                                                           an author who had not seen the check
+    python benchmarks/grounding_cases.py ANSWERS.jsonl     those of a file
 """
 
 import json
@@ -62,8 +64,18 @@ def rates(scored):
 
 
 def main(arguments):
-    """Print the misjudged answers and the rates."""
-    scored = score(*map(Path, arguments[:1]))
+    """Print the rates of a file, or of our own answers and beside them of the unseen ones."""
+    if arguments:
+        return report(Path(arguments[0]))
+    print("by an author who had not seen the check:")
+    report(CASES / "unseen_answers.jsonl")
+    print("our own:")
+    return report(CASES / "answers.jsonl")
+
+
+def report(answers):
+    """Print the misjudged answers of a file and the rates; 1 when they are below the target."""
+    scored = score(answers)
     for number, one in enumerate(scored, 1):
         if one.misjudged:
             print(f"{number}. {'REFUSED' if one.case['ok'] else 'PASSED'}: {one.case['answer']!r}")

@@ -5,8 +5,11 @@ Each case says what a question asks for as of Friday 2024-03-01, with Nvidia at 
 case with a question "before" is the second of a conversation.
 Prints the misread ones and the share that was right; exits with 1 below 95 %.
 
-    python benchmarks/question_cases.py [QUESTIONS.jsonl]
+    python benchmarks/question_cases.py [QUESTIONS.jsonl]            how they are read
     python benchmarks/question_cases.py --model [QUESTIONS.jsonl]    the reply of the whole pipeline
+
+Without a file it is our own questions, and beside them those of an author who had not seen the
+reader.
 
 With --model the local language model answers, and a reply is right when the forecast it rests on is
 for the right session and levels, when a past price is that of the right session, and when anything
@@ -36,6 +39,7 @@ from belief_tools.looked_up import PAST_PRICE
 from belief_tools.turns import read, turn_of
 
 QUESTIONS = Path(__file__).with_name("cases") / "questions.jsonl"
+UNSEEN = QUESTIONS.with_name("unseen_questions.jsonl")
 AS_OF = "2024-03-01"
 LEAST_RIGHT = 0.95
 KINDS = {"future_price": "forecast", "past_price": "past_price", "other": "other"}
@@ -122,10 +126,22 @@ def misread(asked, understand):
 
 
 def main(arguments):
-    """Print the misread questions and the share that was read right."""
-    asked = cases(*[Path(name) for name in arguments if name != "--model"])
+    """Score the questions of a file, or our own and beside them the unseen ones."""
+    files = [Path(name) for name in arguments if name != "--model"]
+    with_model = "--model" in arguments
+    if files:
+        return report(files[0], with_model)
+    print("by an author who had not seen the reader:")
+    report(UNSEEN, with_model)
+    print("our own:")
+    return report(QUESTIONS, with_model)
+
+
+def report(file, with_model):
+    """Print the misread questions of a file, and the share read right; 1 when it is too small."""
+    asked = cases(file)
     known, totals = known_then(), Counter()
-    if "--model" in arguments:
+    if with_model:
         tool = ForecastTool(known.prices, cached_fit(DEFAULT_MODEL, known.prices), None)
         wrong = misread(asked, lambda case: replied(case, tool, totals))
     else:

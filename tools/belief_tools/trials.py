@@ -1,7 +1,7 @@
 """What an evaluation asks: an origin, a horizon, what was known then, and what came."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from belief.backtest_parts import closes_at
 from belief.errors import UsageError
-from belief.fitted_model import FittedModel
 from belief.forecast import Forecast
 from belief.model_cache import cached_fit
 from belief.models import DEFAULT_MODEL, MAX_HORIZON, belief, forecasts
@@ -23,6 +22,23 @@ Days = npt.NDArray[np.datetime64]
 RECENT: Final = 20  # closes that a prompt may show
 UNAIDED: Final = ("belief", "garch_t", "random_walk")
 """What forecasts without a language model, by the names of `belief.models`."""
+
+
+@dataclass(frozen=True, eq=False)
+class RememberingTool(ForecastTool):
+    """A tool that computes no forecast twice, however many arms and models consult it.
+
+    Attributes:
+        made: forecasts by target.
+    """
+
+    made: dict[str, Forecast] = field(default_factory=dict, kw_only=True)
+
+    def forecast(self, target: np.datetime64) -> Forecast:
+        """The forecast, as `ForecastTool` makes it."""
+        if str(target) not in self.made:
+            self.made[str(target)] = super().forecast(target)
+        return self.made[str(target)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,10 +79,9 @@ class Origin:
             model: one of `UNAIDED`.
             target: the session it is about.
         """
-        return forecasts(self._fitted(model), self.known, [target])[0]
-
-    def _fitted(self, model: str) -> FittedModel:
-        return self.tool.fitted if model == DEFAULT_MODEL else cached_fit(model, self.known)
+        if model == DEFAULT_MODEL:
+            return self.tool.forecast(target)
+        return forecasts(cached_fit(model, self.known), self.known, [target])[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +153,7 @@ def trials(
             raise UsageError(f"horizon {horizon} is not from 1 to {MAX_HORIZON} sessions")
     for day in origins:
         known = prices.until(day)
-        origin = Origin(ForecastTool(known, cached_fit(DEFAULT_MODEL, known), None, live=False))
+        origin = Origin(RememberingTool(known, cached_fit(DEFAULT_MODEL, known), None, live=False))
         targets = np.array([session_after(day, horizon) for horizon in horizons])
         closes = closes_at(prices, day, targets)
         yield [

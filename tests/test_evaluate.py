@@ -8,11 +8,13 @@ import time
 
 import numpy as np
 import pytest
-from chat_server import chat_server, completion, raw, text
+from chat_server import chat_server, raw, text
 from replayed import (
     HORIZON,
     NOTHING_KNOWN,
     ORIGINS,
+    Played,
+    Spoken,
     always_failing,
     as_told,
     by_name,
@@ -69,15 +71,14 @@ def run(prices, tmp_path_factory):
     models = {
         "oracle": plays(knowing(outcomes(prices))),
         "parrot": plays(as_told),
-        "shader": plays(shaded),
-        "stubborn": plays(unmoved),
         "broken": always_failing,
     }
+    played = [Played("shader", Spoken(plays(shaded))), Played("stubborn", Spoken(plays(unmoved)))]
     told = []
     with chat_server(by_name(models)) as server:
-        plan = planned(prices, contestants(server.url, NAMES))
+        plan = planned(prices, (*contestants(server.url, models), *played))
         rows = evaluate(plan, Tape(path), {}, lambda *done: told.append(done))
-        asked = len(server.requests)
+        asked = len(server.requests) + sum(len(each.spoken.requests) for each in played)
     return plan, path, rows, told, asked
 
 
@@ -353,19 +354,14 @@ def test_a_budget_is_that_of_all_models_together(prices, tmp_path):
 
 def test_a_replay_costs_nothing(run):
     plan, path, *_ = run
-    priced = tuple(
-        dataclasses.replace(each, dollars_in=9e5, dollars_out=9e5) for each in plan.contestants
-    )
-    plan = dataclasses.replace(plan, contestants=priced, budget=0.01)
+    priced = dataclasses.replace(plan.contestants[1], dollars_in=9e5, dollars_out=9e5)
+    plan = dataclasses.replace(plan, contestants=(priced,), budget=0.01)
     rows = evaluate(plan, Tape(path, only=True), {}, quiet)
     assert chosen(rows, "parrot", arms=("price",))[0]["cost"] == 9.0
 
 
 def test_a_server_that_does_not_count_tokens_cannot_be_held_to_a_budget(prices, tmp_path):
-    content = json.loads(
-        completion([{"message": {"content": "{}"}, "finish_reason": "stop"}]).content
-    )
-    del content["usage"]
+    content = {"choices": [{"message": {"content": "{}"}, "finish_reason": "stop"}]}
     with chat_server(lambda _: raw(content)) as server:
         plan = planned(prices, contestants(server.url, ["m"], **PRICED), ORIGINS[:1], budget=5.0)
         with pytest.raises(UsageError, match=r"^the server of m does not count tokens, so that no"):
@@ -389,15 +385,17 @@ def test_threads_do_not_lose_what_was_spent():
 
 
 def test_requests_keep_the_pace(prices, tmp_path):
-    with chat_server(plays(as_told)) as server:
+    well, at = plays(as_told), []
+
+    def timed(request):
+        at.append(time.monotonic())
+        return well(request)
+
+    with chat_server(timed) as server:
         models = contestants(server.url, ["m"])
-        plan = planned(
-            prices, models, ORIGINS[:1], arms=("price", "band"), per_minute=240.0, jobs=4
-        )
-        evaluate(plan, Tape(tmp_path / "warm"), {}, quiet)
-        begun = time.monotonic()
+        plan = planned(prices, models, ORIGINS[:1], arms=BARE, per_minute=200.0, jobs=6)
         evaluate(plan, Tape(tmp_path / "tape"), {}, quiet)
-        assert time.monotonic() - begun >= 3 * 0.25
+    assert len(at) == 6 and at[-1] - at[0] > 0.8 * 5 * 0.3  # the first is late in connecting
 
 
 # The cutoff
@@ -455,7 +453,8 @@ def test_no_model_is_sent_the_key_of_another(prices, tmp_path):
             Contestant("b", two.url, "KEY_B"),
             Contestant("c", three.url, None),
         )
-        evaluate(planned(prices, models, ORIGINS[:1], jobs=4), Tape(path), environ, quiet)
+        plan = planned(prices, models, ORIGINS[:1], arms=("price", "tool"), modes=(PLAIN,), jobs=4)
+        evaluate(plan, Tape(path), environ, quiet)
         sent = [{r.headers.get("authorization") for r in s.requests} for s in (one, two, three)]
         assert sent[:2] == [{"Bearer sk-of-a-1"}, {"Bearer sk-of-b-2"}]
         assert not any(key in str(sent[2]) for key in environ.values())

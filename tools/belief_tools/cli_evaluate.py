@@ -21,7 +21,8 @@ Models = Annotated[
     list[str] | None,
     typer.Option(
         "--model",
-        help="Language model; again for more. A name, local, or "
+        help="Language model; again for more (one with an url is sent the key it names, or none). "
+        "A name, local, or "
         "name=...,url=...,key=VARIABLE,cutoff=YYYY-MM-DD,in=DOLLARS,out=DOLLARS (for a million "
         "tokens).  [default: local]",
         show_default=False,

@@ -160,7 +160,7 @@ def write_report(folder: Path, page: Path) -> str:
         rows, recalled = (_rows(folder / name) for name in (ROWS, RECALL))
         about = json.loads((folder / ABOUT).read_text("utf-8"))
         scored = score(rows, probe=recalled)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:  # whatever the files hold
         reason = getattr(error, "strerror", None) or one_line(str(error), longest=120)
         raise UsageError(
             f"{folder} holds no finished evaluation ({reason}); belief evaluate writes one"

@@ -5,6 +5,7 @@ import pytest
 from grounded import RESULT
 
 from belief_tools.grounding import check
+from belief_tools.wording import judge_form
 
 # Asked: "What will Nvidia's price be on March 31, 2025?"
 LATER: Mapping[str, Any] = {
@@ -140,3 +141,16 @@ def test_another_company_is_a_good_subject_when_the_result_is_its_own() -> None:
         text = TRUE.replace("Nvidia", name)
         assert check(text, {**LATER, "symbol": symbol}) == ()
         assert "subject" in {f.rule for f in check(text, LATER)}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("The forecast for Nvidia's stock price on 2024-03-28 is under 1%.", ["under 1%"]),
+        ("The expected price at the end of March is 53 %.", ["53 %"]),
+        ("The chance that the stock price is above $900 is 24%.", []),
+        ("The stock price is 3 % above the last close.", []),
+    ],
+)
+def test_a_price_is_never_said_in_percent(text, found):
+    assert [each.figure for each in judge_form(text) if each.rule == "percentage"] == found

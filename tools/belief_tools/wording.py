@@ -66,6 +66,14 @@ _MARKUP = re.compile(
     r"|\b(?:interval_\d+|prob_up|prob_above|last_close|as_of|forecast_id|transition_matrix)\b",
     re.I,
 )
+_PRICE_IN_PERCENT = re.compile(
+    r"\b(?:forecast|prediction|expected|stock|share|closing)\b[^.;:%]*?\bprice\b"
+    r"(?:(?!\b(?:chance|probab\w*|odds|likel\w*|higher|lower|above|below|up|down|ris\w+|fall\w*"
+    r"|change\w*|volatil\w*|interval|range|confiden\w*|gain\w*|drop\w*|more|less|by)\b)[^.;%])*?"
+    r"\b(?:is|be|at)\s+(?P<percent>(?:under |over |about |around |roughly )?\d+(?:\.\d+)?\s?%)"
+    r"(?=\s*(?:[.;,]|$))",
+    re.I,
+)
 _ENDS_WELL = re.compile(
     r"(?:[.!?][\"')\]*\u201d\u2019]*|(?:\d[kKmM]?|[%$€£)\]])[\"')\]*\u201d\u2019]*|\b(?:dollars"
     r"|percent|USD))$",
@@ -263,6 +271,9 @@ def judge_form(text: str) -> Iterator[Finding]:
         yield Finding("", "empty", "the text is empty; answer with the tool result's summary")
         return
     yield from _judge_characters(text)
+    for match in _PRICE_IN_PERCENT.finditer(text):
+        said = f"the text says '{match[0].strip()}'; a price is in dollars, a chance in percent"
+        yield Finding(match["percent"], "percentage", said)
     for match in _MARKUP.finditer(text):
         yield Finding(match[0], "markup", f"the text shows '{match[0]}'; answer in plain sentences")
         break

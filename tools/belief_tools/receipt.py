@@ -86,8 +86,8 @@ def receipt(result: ForecastResult, consulted_by: str, model: str | None) -> tup
         f"volatility {100 * result.volatility:.0f} % a year",
         *record_in_words(result.track_record),
         *[
-            f"chance of a close above {level_in_words(entry['level'])} on that day (not of touching "
-            f"it before): {percent(entry['probability'])}"
+            f"chance of a close above {level_in_words(entry['level'])} on that day (not of "
+            f"touching it before): {percent(entry['probability'])}"
             for entry in result.prob_above
         ],
         *(

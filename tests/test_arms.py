@@ -70,6 +70,24 @@ def test_another_question_is_asked_in_its_own_words(arm, facts):
     assert all("Nvidia in a month?" in str(request["messages"]) for request in requests)
 
 
+@pytest.mark.parametrize("calls_tools", [True, False])
+@pytest.mark.parametrize("arm", ARMS)
+def test_every_prompt_says_that_today_is_the_origin(arm, calls_tools, facts):
+    _, requests = asked(arm, facts, plays(as_told), calls_tools=calls_tools)
+    for request in requests:
+        assert f"Today is {ORIGINS[0]}." in str(request["messages"])
+
+
+@pytest.mark.parametrize("arm", CONSULTED)
+def test_a_small_model_is_asked_for_a_prediction_in_the_words_of_every_other_arm(arm, facts):
+    _, requests = asked(arm, facts, plays(as_told), calls_tools=False)
+    whole = next(content(r) for r in requests if step_of_body(r) == "prediction").split("\n\n")
+    bare = messages("none", facts)[0]["content"].split("\n\n")
+    [told] = [part for part in whole if part not in bare]
+    assert told.startswith("Forecast: price ")
+    assert [part for part in whole if part in bare] == bare
+
+
 @pytest.mark.parametrize("arm", BARE)
 def test_the_bare_arms_differ_in_what_they_are_told_alone(arm, facts):
     whole = messages(arm, facts)[0]["content"].split("\n\n")

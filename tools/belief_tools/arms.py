@@ -21,7 +21,7 @@ from belief_tools.consult import Mode, consult, parsed
 from belief_tools.forecast_tool import ForecastTool, rounded
 from belief_tools.llm import LanguageModel, Message
 from belief_tools.marked_text import whole_words
-from belief_tools.prediction import BOUNDED_PREDICTION, checked_prediction
+from belief_tools.prediction import BOUNDED_PREDICTION, checked_prediction, prediction_wanted
 from belief_tools.turns import read
 
 Arm = Literal["none", "price", "band", "context", "tool"]
@@ -114,28 +114,20 @@ def messages(arm: Arm, facts: Facts) -> list[Message]:
         arm: "none", "price" or "band".
         facts: what it may hold.
     """
-    prices = facts.tool.prices
-    parts = [
-        f"Today is {prices.as_of}. You predict the closing price of {prices.name} "
-        f"({prices.symbol}), in dollars: price; low and high, between which the close is with "
-        "90 % probability; prob_up, the probability of a close above the last close.",
-        f"Question: {facts.question}",
-        *_told(arm, facts),
-        "Write your prediction as JSON.",
-    ]
-    return [{"role": "user", "content": "\n\n".join(parts)}]
+    wanted = prediction_wanted(facts.tool.prices, facts.question, _told(arm, facts))
+    return [{"role": "user", "content": wanted}]
 
 
-def _told(arm: Arm, facts: Facts) -> list[str]:
+def _told(arm: Arm, facts: Facts) -> str:
     """What an arm is told beside the question, in the form in which others get the belief."""
     if arm == "none":
-        return []
+        return ""
     last = rounded(facts.closes[-1])
     if arm == "price":
         closes = ", ".join(str(rounded(close)) for close in facts.closes)
-        return [f"Last close {last}. The last {len(facts.closes)} closes, oldest first: {closes}"]
+        return f"Last close {last}. The last {len(facts.closes)} closes, oldest first: {closes}"
     low, high = map(rounded, facts.band)
-    return [f"Last close {last}. Random walk: price {last}, low {low}, high {high}, prob_up 0.5"]
+    return f"Last close {last}. Random walk: price {last}, low {low}, high {high}, prob_up 0.5"
 
 
 def _consulted(facts: Facts, model: LanguageModel, mode: Mode) -> Said:

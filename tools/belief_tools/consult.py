@@ -36,6 +36,7 @@ from belief_tools.prediction import (
     checked_prediction,
     judged,
     own_view_in_words,
+    prediction_wanted,
 )
 from belief_tools.questions import Question
 from belief_tools.receipt import left_out, levels_in_words, receipt, statement
@@ -278,11 +279,8 @@ class _Consultation:
     def _ask_for_prediction(self, result: ForecastResult) -> dict[str, Any] | None:
         """Step 4, first half: the model's own numbers, or None when they make no sense."""
         low, high = result.interval_90
-        wanted = (
-            f"Question: {self._asked}\n\n"
-            f"Forecast: price {result.median}, low {low}, high {high}, prob_up {result.prob_up}\n\n"
-            "Write your prediction as JSON."
-        )
+        told = f"Forecast: price {result.median}, low {low}, high {high}, prob_up {result.prob_up}"
+        wanted = prediction_wanted(self.tool.prices, self._asked, told)
         asked = [*self.messages, {"role": "user", "content": wanted}]
         wire = PREDICTION if self.messages else BOUNDED_PREDICTION
         reply = self._chat(asked, schema=("prediction", wire), max_tokens=TOKENS["prediction"])
@@ -397,6 +395,7 @@ class _Consultation:
 
     def _wish(self, result: ForecastResult) -> str:
         return (
+            f"Today is {self.tool.prices.as_of}. "
             f"Forecast: {result.summary}. {levels_in_words(result)}\n\n"
             f"Question: {self._asked}\n\n"
             "Answer the question by repeating the forecast, with its date and its prices."

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from belief.errors import UsageError
+from belief.prices import Prices
 from belief_tools.forecast_tool import HIGHEST_LEVEL, ForecastResult, money, shown
 
 PREDICTION: Mapping[str, Any] = {
@@ -24,6 +25,25 @@ BOUNDED_PREDICTION: Mapping[str, Any] = {
     **PREDICTION,
     "properties": {**PREDICTION["properties"], "reasons": {"type": "string", "maxLength": 120}},
 }
+
+
+def prediction_wanted(prices: Prices, question: str, told: str) -> str:
+    """Ask for a prediction, in the same words whatever the model is told beside the question.
+
+    Args:
+        prices: what is known.
+        question: about their symbol.
+        told: prices, a forecast, or nothing.
+    """
+    parts = [
+        f"Today is {prices.as_of}. You predict the closing price of {prices.name} "
+        f"({prices.symbol}), in dollars: price; low and high, between which the close is with "
+        "90 % probability; prob_up, the probability of a close above the last close.",
+        f"Question: {question}",
+        told,
+        "Write your prediction as JSON.",
+    ]
+    return "\n\n".join(part for part in parts if part)
 
 
 def checked_prediction(value: Mapping[str, Any]) -> dict[str, Any]:

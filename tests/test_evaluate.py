@@ -200,8 +200,11 @@ def test_there_is_a_row_for_everything(rows):
 
 
 def test_rows_are_in_order_of_model_mode_arm_and_origin(rows):
-    arms = (*UNAIDED, *ARMS)
-    keys = [(r["model"], r["mode"], arms.index(r["arm"]), r["origin"], r["horizon"]) for r in rows]
+    arms, modes = (*UNAIDED, *ARMS), ("", "plain", "masked", "after-cutoff")
+    keys = [
+        (r["model"], modes.index(r["mode"]), arms.index(r["arm"]), r["origin"], r["horizon"])
+        for r in rows
+    ]
     assert keys == sorted(keys)
 
 

@@ -174,6 +174,16 @@ def test_what_undoing_a_disguise_leaves_is_no_difference():
     assert headline(scored).verdict == NO_DIFFERENCE
 
 
+@pytest.mark.parametrize(("off", "verdict"), [(4e-5, NO_DIFFERENCE), (6e-5, HARMS)])
+def test_a_difference_that_would_be_shown_as_zero_is_none(off, verdict):
+    def near(trial):
+        return figures(trial["actual"] * (1.0 + off))
+
+    found = headline(score(rows_of({"tool": near, "price": oracle})))
+    assert found.mean == pytest.approx(off, rel=1e-6)
+    assert found.low > 0.0 and found.verdict == verdict
+
+
 def test_noise_of_the_same_size_in_both_arms_shows_no_difference():
     draw = np.random.default_rng(0)
 

@@ -360,5 +360,11 @@ def _unaided(trial: Trial) -> Iterator[Row]:
 
 
 def _order(row: Row) -> tuple[Any, ...]:
-    arms = (*UNAIDED, *ARMS)
-    return row["model"], row["mode"], arms.index(row["arm"]), row["origin"], row["horizon"]
+    arms, modes = (*UNAIDED, *ARMS), ("", *MODES)
+    return (
+        row["model"],
+        modes.index(row["mode"]),
+        arms.index(row["arm"]),
+        row["origin"],
+        row["horizon"],
+    )

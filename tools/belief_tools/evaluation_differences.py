@@ -24,6 +24,8 @@ DRAWS: Final = 2000
 SEED: Final = 7
 TAIL: Final = 0.05  # of the 90 % interval, on either side
 FEWEST_WINDOWS: Final = 20
+SHOWN: Final = {"error": 5e-5, "interval": 5e-3, "brier": 5e-5}
+"""Mean differences below these are shown as 0: prices in a prompt are rounded to the cent."""
 EQUAL: Final = 1e-9  # what disguising prices and undoing it may leave of no difference
 
 
@@ -48,7 +50,8 @@ class Difference(NamedTuple):
         t_value: Diebold-Mariano, HAC; None where there is too little to tell.
         low, high: 90 % interval of `mean` by the moving-block bootstrap; None where there is too
             little to tell.
-        verdict: `HELPS` or `HARMS` where the interval excludes 0, otherwise `NO_DIFFERENCE`.
+        verdict: `HELPS` or `HARMS` where the interval excludes 0 and the mean is not shown as 0,
+            otherwise `NO_DIFFERENCE`; of "covered" always `NOT_JUDGED`.
     """
 
     model: str
@@ -199,6 +202,7 @@ def compared(arm: Array, base: Array, origin: Days, target: Days) -> Iterator[Ma
     windows = non_overlapping(start, end)
     for i, name in enumerate(COLUMNS):
         low, high = (None, None) if ends is None else map(float, ends[i])
+        mean = float(gain[:, i].mean())
         yield {
             "score": name,
             "n": len(gain),
@@ -206,11 +210,11 @@ def compared(arm: Array, base: Array, origin: Days, target: Days) -> Iterator[Ma
             "n_windows": windows,
             "mean_arm": float(arm[:, i].mean()),
             "mean_base": float(base[:, i].mean()),
-            "mean": float(gain[:, i].mean()),
+            "mean": mean,
             "t_value": _t_value(total[:, i], count, spread),
             "low": low,
             "high": high,
-            "verdict": _verdict(low, high) if name in SCORES else NOT_JUDGED,
+            "verdict": _verdict(name, mean, low, high) if name in SCORES else NOT_JUDGED,
         }
 
 
@@ -284,7 +288,7 @@ def _t_value(total: Array, count: Array, spread: int) -> float | None:
     return t_value if math.isfinite(t_value) else None
 
 
-def _verdict(low: float | None, high: float | None) -> str:
-    if low is None or high is None or (low <= EQUAL and high >= -EQUAL):
+def _verdict(name: str, mean: float, low: float | None, high: float | None) -> str:
+    if low is None or high is None or low <= 0.0 <= high or abs(mean) < SHOWN[name]:
         return NO_DIFFERENCE
-    return HELPS if high < -EQUAL else HARMS
+    return HELPS if high < 0.0 else HARMS

@@ -3,14 +3,15 @@
 from typing import Final
 
 from belief_tools.evaluation_differences import HARMS, HELPS, Difference
+from belief_tools.evaluation_page import Claim
 from belief_tools.evaluation_scores import Scored
 
 AGAINST: Final = {"price": "the price alone", "band": "the band of a random walk"}
 OTHERS: Final = {"interval": "interval score", "brier": "Brier score of its chances of a rise"}
-NOBODY: Final = "No language model was asked, so nothing can be said about the tool."
+NOBODY: Final = "No language model was asked, so nothing can be said about the tool"
 
 
-def headline(scored: Scored) -> list[str]:
+def headline(scored: Scored) -> list[Claim]:
     """Say for each language model and mode whether the tool helped.
 
     It is said to have helped only where the absolute percentage error of the model's own
@@ -20,7 +21,7 @@ def headline(scored: Scored) -> list[str]:
     Args:
         scored: an evaluation.
     """
-    return [_of_model(scored, *asked) for asked in scored.trials.asked] or [NOBODY]
+    return [_of_model(scored, *asked) for asked in scored.trials.asked] or [Claim(NOBODY)]
 
 
 def signed(value: float, digits: int) -> str:
@@ -34,7 +35,7 @@ def signed(value: float, digits: int) -> str:
     return shown if float(shown) else shown.lstrip("+-")
 
 
-def _of_model(scored: Scored, model: str, mode: str) -> str:
+def _of_model(scored: Scored, model: str, mode: str) -> Claim:
     found = {
         base: difference
         for base in AGAINST
@@ -42,20 +43,18 @@ def _of_model(scored: Scored, model: str, mode: str) -> str:
     }
     named = f"{model} ({mode})"
     if not found:
-        return f"Whether the tool helped {named} cannot be said: it was not compared."
-    clauses = [_compared(base, each) for base, each in found.items()]
-    text = f"{_verdict(list(found.values()), named)}: mean absolute percentage error "
-    text += f"{', '.join(clauses)}; {_others(scored, model, mode, list(found))}"
-    for more in (
+        return Claim(f"Whether the tool helped {named} cannot be said: it was not compared")
+    grounds = [
+        _compared(found),
+        *_others(scored, model, mode, list(found)),
         _stood_in(scored, model, mode, list(found)),
         _by_the_stand_in(scored, model, mode, found),
         _few(list(found.values())),
-    ):
-        text += f"; {more}" if more else ""
-    return f"{text}."
+    ]
+    return Claim(_claim(list(found.values()), named), "; ".join(filter(None, grounds)))
 
 
-def _verdict(found: list[Difference], named: str) -> str:
+def _claim(found: list[Difference], named: str) -> str:
     """Claim only what holds against every base that was asked."""
     helping = [each for each in found if each.verdict == HELPS]
     if len(helping) == len(found):
@@ -72,12 +71,17 @@ def _verdict(found: list[Difference], named: str) -> str:
     return f"The tool did not help {named}"
 
 
-def _compared(base: str, each: Difference) -> str:
-    return (
-        f"{100 * each.mean_arm:.1f} % with it against {100 * each.mean_base:.1f} % with "
-        f"{AGAINST[base]} (difference {signed(100 * each.mean, 2)} points, {_interval(each)}, "
-        f"{each.n:,} trials)"
-    )
+def _compared(found: dict[str, Difference]) -> str:
+    """Name the errors, with those of the tool once where every base has the same trials."""
+    clauses: list[str] = []
+    for base, each in found.items():
+        arm = f"{100 * each.mean_arm:.1f} % with it against "
+        clauses.append(
+            f"{'' if clauses and clauses[0].startswith(arm) else arm}"
+            f"{100 * each.mean_base:.1f} % with {AGAINST[base]} (difference "
+            f"{signed(100 * each.mean, 2)} points, {_interval(each)}, {each.n:,} trials)"
+        )
+    return f"mean absolute percentage error {' and '.join(clauses)}"
 
 
 def _interval(each: Difference) -> str:
@@ -86,16 +90,20 @@ def _interval(each: Difference) -> str:
     return f"90 % interval {signed(100 * each.low, 2)} to {signed(100 * each.high, 2)}"
 
 
-def _others(scored: Scored, model: str, mode: str, bases: list[str]) -> str:
+def _others(scored: Scored, model: str, mode: str, bases: list[str]) -> list[str]:
     told = []
     for name, words in OTHERS.items():
-        each = [
-            f"{difference.verdict} against {AGAINST[base]}"
+        verdicts = {
+            base: difference.verdict
             for base in bases
             if (difference := _difference(scored, model, mode, base, name)) is not None
-        ]
-        told.append(f"{words}: {', '.join(each)}")
-    return "; ".join(told)
+        }
+        if len(bases) > 1 and len(set(verdicts.values())) == 1:
+            told.append(f"{words}: {verdicts[bases[0]]} (against both)")
+        else:
+            each = [f"{verdict} against {AGAINST[base]}" for base, verdict in verdicts.items()]
+            told.append(f"{words}: {', '.join(each)}")
+    return told
 
 
 def _stood_in(scored: Scored, model: str, mode: str, bases: list[str]) -> str:
@@ -109,8 +117,8 @@ def _stood_in(scored: Scored, model: str, mode: str, bases: list[str]) -> str:
     told += [(f"with {AGAINST[base]}", *counts[base]) for base in bases if base in counts]
     if not any(missing for _, missing, _ in told):
         return ""
-    parts = [f"{missing:,} of {n:,} answers {words}" for words, missing, n in told]
-    return f"{', '.join(parts)} were unusable or rejected and count as a random walk"
+    parts = [f"{missing:,} of {n:,} {words}" for words, missing, n in told]
+    return f"unusable or rejected, so that a random walk counts: {', '.join(parts)}"
 
 
 def _by_the_stand_in(scored: Scored, model: str, mode: str, found: dict[str, Difference]) -> str:

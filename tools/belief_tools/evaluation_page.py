@@ -19,8 +19,9 @@ STYLE: Final = """
   --quiet: #a8a8a8; --line: #43474d; --band: #20242a; } }
 body { color: var(--ink); background: var(--paper); font: 16px/1.5 system-ui, sans-serif;
   max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
-.headline { font-size: 1.2rem; font-weight: 600; border-left: .3rem solid var(--quiet);
-  padding-left: 1rem; }
+.headline { border-left: .3rem solid var(--quiet); padding-left: 1rem; }
+.headline strong { font-size: 1.2rem; display: block; }
+.headline span { display: block; } .headline span::first-letter { text-transform: uppercase; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.25rem; margin-top: 2.5rem; }
 .wide { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; font-size: .88rem; }
@@ -28,6 +29,7 @@ caption { text-align: left; color: var(--quiet); padding-bottom: .3rem; }
 th, td { padding: .25rem .6rem; border-bottom: 1px solid var(--line); text-align: right;
   vertical-align: top; white-space: nowrap; font-variant-numeric: tabular-nums; }
 thead th { background: var(--band); } .words { text-align: left; }
+summary { color: var(--quiet); font-size: .88rem; cursor: pointer; margin: .6rem 0; }
 .prose { text-align: left; white-space: pre-wrap; overflow-wrap: anywhere; min-width: 24rem; }
 figure { margin: 1rem 0; } figcaption { color: var(--quiet); font-size: .88rem; }
 figure svg { max-width: 100%; height: auto; color: var(--ink); }
@@ -44,6 +46,7 @@ class Table:
         rows: cells as text.
         n_words: number of leading columns with words, not figures.
         prose: whether the last column is a text of somebody, of any length.
+        folded: whether a page shows its caption alone until it is opened.
     """
 
     caption: str
@@ -51,6 +54,7 @@ class Table:
     rows: Sequence[Sequence[str]]
     n_words: int = 1
     prose: bool = False
+    folded: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,15 +89,31 @@ class Section:
     pictures: Sequence[Picture] = field(default=())
 
 
-def as_html(title: str, headline: Sequence[str], sections: Iterable[Section]) -> str:
+@dataclass(frozen=True)
+class Claim:
+    """What stands first.
+
+    Attributes:
+        claim: a sentence without its end.
+        grounds: the figures behind it; "" where there are none.
+    """
+
+    claim: str
+    grounds: str = ""
+
+    def __str__(self) -> str:
+        """The whole sentence."""
+        return f"{self.claim}{': ' if self.grounds else ''}{self.grounds}."
+
+
+def as_html(title: str, headline: Sequence[Claim], sections: Iterable[Section]) -> str:
     """Write a page that needs nothing but itself.
 
     Args:
         title: of the page.
-        headline: sentences that stand first.
+        headline: what stands first.
         sections: in order.
     """
-    first = "<br>\n".join(map(_escaped, headline))
     parts = [
         "<!DOCTYPE html>",
         '<html lang="en">',
@@ -101,7 +121,7 @@ def as_html(title: str, headline: Sequence[str], sections: Iterable[Section]) ->
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<style>{STYLE}</style></head>",
         "<body>",
-        f'<p class="headline">{first}</p>',
+        *map(_claim, headline),
         f"<h1>{_escaped(title)}</h1>",
     ]
     for section in sections:
@@ -113,15 +133,15 @@ def as_html(title: str, headline: Sequence[str], sections: Iterable[Section]) ->
     return "\n".join([*parts, "</body>", "</html>", ""])
 
 
-def as_markdown(title: str, headline: Sequence[str], sections: Iterable[Section]) -> str:
+def as_markdown(title: str, headline: Sequence[Claim], sections: Iterable[Section]) -> str:
     """Write the same without pictures.
 
     Args:
         title: of the page.
-        headline: sentences that stand in the first line.
+        headline: what stands in the first line.
         sections: in order; those with nothing but pictures are left out.
     """
-    parts = [" ".join(map(marked_off, headline)), f"# {marked_off(title)}"]
+    parts = [marked_off(" ".join(map(str, headline))), f"# {marked_off(title)}"]
     for section in sections:
         if section.tables or not section.pictures:
             parts += [f"## {marked_off(section.title)}", *map(marked_off, section.words)]
@@ -146,6 +166,13 @@ def _markdown_row(cells: Sequence[str], *, rule: bool) -> str:
     return "| " + " | ".join(cells if rule else map(marked_off, cells)) + " |"
 
 
+def _claim(first: Claim) -> str:
+    claim, grounds = _escaped(first.claim), _escaped(first.grounds)
+    if not grounds:
+        return f'<p class="headline"><strong>{claim}.</strong></p>'
+    return f'<p class="headline"><strong>{claim}:</strong> <span>{grounds}.</span></p>'
+
+
 def _table(table: Table) -> str:
     head = "".join(
         f'<th scope="col"{_kind(table, i)}>{_escaped(cell)}</th>'
@@ -157,10 +184,13 @@ def _table(table: Table) -> str:
         + "</tr>"
         for row in table.rows
     )
-    return (
-        f'<div class="wide"><table><caption>{_escaped(table.caption)}</caption>\n'
+    caption = _escaped(table.caption)
+    named = "" if table.folded else f"<caption>{caption}</caption>"
+    whole = (
+        f'<div class="wide"><table>{named}\n'
         f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
     )
+    return f"<details><summary>{caption}</summary>{whole}</details>" if table.folded else whole
 
 
 def _kind(table: Table, column: int) -> str:

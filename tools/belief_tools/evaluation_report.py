@@ -17,9 +17,9 @@ TITLE: Final = "Does the tool help?"
 NONE: Final = "-"
 AT: Final = (0.05, 0.25, 0.5, 0.75, 0.95)  # quantiles of the error at which examples are shown
 LONGEST: Final = 600  # characters of an example
-SCORE_HEAD: Final = ("error", "interval score", "Brier", "in 90 %")
+SCORE_HEAD: Final = ("error", "interval", "Brier", "in 90 %")
 UNITS: Final = (
-    "error: absolute percentage error of the price; interval score: of the 90 % interval, in "
+    "Error: absolute percentage error of the price; interval: score of the 90 % interval, in "
     "percent of the last close; Brier: of the chance of a close above the last close; smaller is "
     "better. In 90 %: share of closes inside the interval, which should be 90 %."
 )
@@ -146,6 +146,7 @@ def _side_by_side(scored: Scored) -> Iterator[Table]:
             f"{model}, {mode}: own scores by horizon",
             ["arm", "horizon", "trials", *SCORE_HEAD],
             list(_by_horizon(scored, arms)),
+            folded=True,
         )
 
 
@@ -198,26 +199,27 @@ def _changes(scored: Scored) -> Iterator[Table]:
         }
         for by, words in captions.items():
             chosen = [each for each in own if each.by == by]
-            yield _differences(f"{model}, {mode}, own scores, {words}", chosen)
+            yield _differences(f"{model}, {mode}, own scores, {words}", chosen, folded=by != "all")
         shown = [
             each
             for each in scored.differences
             if (each.model, each.mode, each.of, each.by) == (model, mode, "shown", "all")
         ]
-        yield _differences(f"{model}, {mode}, what the product showed, all horizons", shown)
+        yield _differences(
+            f"{model}, {mode}, what the product showed, all horizons", shown, folded=True
+        )
 
 
-def _differences(caption: str, found: Sequence[Difference]) -> Table:
-    head = ["arms", "of", "score", "difference", "90 % interval", "t", "trials", "windows", ""]
+def _differences(caption: str, found: Sequence[Difference], *, folded: bool) -> Table:
+    sliced = any(each.value for each in found)
+    head = ["arms", *(["of"] if sliced else []), "score", "difference", "90 % interval", "t"]
     rows = [
         [
             f"{each.arm} - {each.base}",
-            _slice(each),
+            *([_slice(each)] if sliced else []),
             NAMES[each.score],
             _amount(each, each.mean),
-            NONE
-            if each.low is None
-            else f"{_amount(each, each.low)} to {_amount(each, each.high)}",
+            _interval(each),
             NONE if each.t_value is None else signed(each.t_value, 1),
             f"{each.n:,}",
             f"{each.n_windows:,}",
@@ -225,7 +227,8 @@ def _differences(caption: str, found: Sequence[Difference]) -> Table:
         ]
         for each in found
     ]
-    return Table(caption, head, rows, n_words=3)
+    head += ["trials", "windows", "verdict"]
+    return Table(caption, head, rows, n_words=2 + sliced, folded=folded)
 
 
 NAMES: Final = {
@@ -242,9 +245,7 @@ def _interval(each: Difference) -> str:
 
 
 def _slice(each: Difference) -> str:
-    if each.by == "horizon":
-        return f"{each.value} sessions"
-    return each.value or NONE
+    return f"{each.value} sessions" if each.by == "horizon" else each.value
 
 
 def _amount(each: Difference, value: float | None) -> str:

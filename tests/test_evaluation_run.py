@@ -61,6 +61,24 @@ def test_a_tape_plays_back_without_a_server(evaluate, tmp_path):
         assert one.read_bytes() == other.read_bytes()
 
 
+def test_what_is_not_on_a_tape_is_counted_aloud(evaluate, tmp_path):
+    evaluate("--out", "first", "--arms", "none")
+    done, asked = evaluate(
+        "--out", "second", "--replay", "first/tape.jsonl", "--arms", "none,price"
+    )
+    assert (done.code, asked) == (0, 0)
+    assert "2 of 6 exchanges are not on the tape first/tape.jsonl" in done.err
+    failed = [row["arm"] for row in rows(tmp_path / "second") if row["failed"]]
+    assert failed == ["price", "price"]
+
+
+def test_a_tape_of_something_else_is_refused(evaluate, tmp_path):
+    evaluate("--out", "first")
+    done, _ = evaluate("--out", "second", "--replay", "first/tape.jsonl", "--most-tokens", "7")
+    assert done.code == 2 and "nothing that was to be asked is on the tape" in done.err
+    assert not (tmp_path / "second").exists()
+
+
 def test_a_dry_run_asks_nobody(evaluate, tmp_path):
     done, asked = evaluate("--dry-run", "--out", "none")
     assert done.code == 0 and asked == 0 and not (tmp_path / "none").exists()

@@ -125,7 +125,8 @@ def run(asked: Asked, out: Path, replay: Path | None, environ: Mapping[str, str]
         environ: holds the keys.
 
     Raises:
-        UsageError: something makes no sense, or the budget is spent.
+        UsageError: something makes no sense, the budget is spent, or nothing is on the tape that
+            alone may be asked.
         NoModel: a model cannot be had at all.
     """
     plan = asked.plan()
@@ -134,10 +135,31 @@ def run(asked: Asked, out: Path, replay: Path | None, environ: Mapping[str, str]
     with _progress(plan) as progress:
         rows = evaluate(plan, tape, environ, progress, purse)
     recalled = list(_recalled(plan, tape, environ, purse))
+    if tape.only and tape.n_missing:
+        _tell_of_missing(tape)
     _write(out / ROWS, rows)
     _write(out / RECALL, recalled)
     (out / ABOUT).write_text(json.dumps(_about(plan), indent=2) + "\n", encoding="utf-8")
     say(f"{len(rows):,} rows are in {one_line(str(out / ROWS))}; belief evaluate report shows them")
+
+
+def _tell_of_missing(tape: Tape) -> None:
+    """Say how much was not on the tape that alone was asked.
+
+    Raises:
+        UsageError: nothing was.
+    """
+    named = one_line(str(tape.path))
+    if not tape.n_found:
+        raise UsageError(
+            f"nothing that was to be asked is on the tape {named}; use the options with which it "
+            f"was recorded"
+        )
+    say(
+        f"{tape.n_missing:,} of {tape.n_found + tape.n_missing:,} exchanges are not on the tape "
+        f"{named}; their answers count as failed. Other options, other prices or another release "
+        f"ask otherwise"
+    )
 
 
 def write_report(folder: Path, page: Path) -> str:

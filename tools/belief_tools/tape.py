@@ -67,6 +67,7 @@ class Tape:
         self.only = only or path.suffix == ".gz"
         self._lock = threading.Lock()
         self._known: dict[str, Exchange] = {}
+        self.n_found = self.n_missing = 0  # of what was looked for
         for exchange in _read(path, self.only):
             self._known[exchange.name] = exchange
 
@@ -82,7 +83,11 @@ class Tape:
         """
         with self._lock:
             known = self._known.get(name)
-        return known if known is None or known.error is None or self.only else None
+            if known is not None and known.error is not None and not self.only:
+                known = None
+            self.n_found += known is not None
+            self.n_missing += known is None
+        return known
 
     def add(self, exchange: Exchange) -> None:
         """Write an exchange down, at once.

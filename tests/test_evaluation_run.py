@@ -8,6 +8,7 @@ from daily import belief, evening, repeating, short_history
 from stored import day, opened
 
 from belief.store import save_prices
+from belief_tools.evaluation_run import read
 
 AT = evening(day("2024-06-03"))
 SMALL = ("--pairs", "2", "--horizons", "5", "--arms", "none,price,tool", "--modes", "plain")
@@ -101,6 +102,14 @@ def test_what_makes_no_sense_is_one_line(evaluate, options, words):
     done, asked = evaluate(*options)
     assert done.code != 0 and asked == 0
     assert words in done.err and done.err.count("\n") == 1 and "Traceback" not in done.err
+
+
+def test_a_text_with_breaks_that_are_no_ends_of_lines_is_read_again(evaluate, tmp_path):
+    evaluate("--out", "first")
+    path = tmp_path / "first" / "rows.jsonl"
+    kept = [{**row, "text": "a\u2028b\x85c\x1cd"} for row in rows(tmp_path / "first")]
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept), "utf-8")
+    assert read(tmp_path / "first")[0] == kept
 
 
 @pytest.mark.parametrize("content", [None, "{", '{"model": 1}\n'])

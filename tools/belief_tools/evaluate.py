@@ -18,7 +18,7 @@ from belief.errors import UsageError
 from belief.prices import Prices
 from belief_tools.arms import ARMS, Arm, Facts, Said, ask, figures_of
 from belief_tools.contestants import Contestant, Pace
-from belief_tools.disguise import Disguise, DisguisedModel, disguised
+from belief_tools.disguise import Disguise, DisguisedModel, DisguisedTool, disguised
 from belief_tools.llm import LanguageModel
 from belief_tools.tape import Exchange, Heard, Tape, TapedModel
 from belief_tools.trials import UNAIDED, Trial, trials
@@ -284,19 +284,29 @@ def _after_cutoff(plan: Plan, row: Row) -> Row | None:
     return {**row, "mode": AFTER_CUTOFF} if after else None
 
 
-def _asked(question: _Question, model: TapedModel) -> tuple[Said, Heard, Disguise | None]:
-    trial, origin = question.trial, question.trial.origin
-    band = origin.forecast("random_walk", trial.target).interval(0.9)
-    closes = origin.recent_closes
-    if question.mode != MASKED:
-        facts = Facts(origin.tool, trial.target, tuple(closes), band)
-        return ask(question.arm, facts, model), model.heard(), None
+def facts_of(trial: Trial, mode: str) -> Facts:
+    """What the prompts of a question may hold.
+
+    Args:
+        trial: the question.
+        mode: of `MODES`; where it is "masked" the tool is a `DisguisedTool`.
+    """
+    origin, target, told = trial.origin, trial.target, tuple(trial.origin.recent_closes)
+    low, high = origin.forecast("random_walk", target).interval(0.9)
+    if mode != MASKED:
+        return Facts(origin.tool, target, told, (low, high))
     tool = disguised(origin.tool)
-    disguise = tool.disguise
-    low, high = (disguise.price(price) for price in band)
-    facts = Facts(tool, disguise.day(trial.target), tuple(map(disguise.price, closes)), (low, high))
-    masked = DisguisedModel(model, origin.known.symbol)
-    return ask(question.arm, facts, masked), model.heard(), disguise
+    price = tool.disguise.price
+    closes = tuple(map(price, told))
+    return Facts(tool, tool.disguise.day(target), closes, (price(low), price(high)))
+
+
+def _asked(question: _Question, model: TapedModel) -> tuple[Said, Heard, Disguise | None]:
+    facts = facts_of(question.trial, question.mode)
+    if not isinstance(facts.tool, DisguisedTool):
+        return ask(question.arm, facts, model), model.heard(), None
+    masked = DisguisedModel(model, question.trial.origin.known.symbol)
+    return ask(question.arm, facts, masked), model.heard(), facts.tool.disguise
 
 
 def _row(question: _Question, said: Said, heard: Heard, disguise: Disguise | None) -> Row:

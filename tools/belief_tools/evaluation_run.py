@@ -18,7 +18,7 @@ from belief_tools import recall
 from belief_tools.arms import ARMS, Arm
 from belief_tools.backtest_table import names, whole_numbers
 from belief_tools.contestants import Contestant
-from belief_tools.evaluate import MODES, Plan, Progress, Purse, evaluate, taped
+from belief_tools.evaluate import MODES, Plan, Progress, Purse, Row, evaluate, taped
 from belief_tools.serving import stored_or_named
 from belief_tools.tape import Tape
 from belief_tools.terminal import one_line, say
@@ -178,16 +178,12 @@ def write_report(folder: Path, page: Path) -> str:
     from belief_tools.evaluation_report import html, markdown
     from belief_tools.evaluation_scores import score
 
+    rows, recalled, about = read(folder)
     try:
-        rows, recalled = (_rows(folder / name) for name in (ROWS, RECALL))
-        about = json.loads((folder / ABOUT).read_text("utf-8"))
         scored = score(rows, probe=recalled)
-    except (OSError, ValueError, KeyError, TypeError) as error:  # whatever the files hold
-        reason = getattr(error, "strerror", None) or one_line(str(error), longest=120)
-        raise UsageError(
-            f"{folder} holds no finished evaluation ({reason}); belief evaluate writes one"
-        ) from None
-    table = markdown(scored, about)
+        table = markdown(scored, about)
+    except (ValueError, KeyError, TypeError) as error:  # whatever the files hold
+        raise _unfinished(folder, error) from None
     try:
         page.write_text(html(scored, about), encoding="utf-8")
         page.with_suffix(".md").write_text(table, encoding="utf-8")
@@ -196,8 +192,37 @@ def write_report(folder: Path, page: Path) -> str:
     return table
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+def read(folder: Path) -> tuple[list[Row], list[Row], dict[str, Any]]:
+    """Read what an evaluation wrote.
+
+    Args:
+        folder: that it wrote.
+
+    Returns:
+        Its rows, those of the recall probe, and how it was made.
+
+    Raises:
+        UsageError: there is no evaluation in the folder.
+    """
+    try:
+        rows, recalled = (_rows(folder / name) for name in (ROWS, RECALL))
+        about = dict(json.loads((folder / ABOUT).read_bytes()))
+    except (OSError, ValueError, TypeError) as error:
+        raise _unfinished(folder, error) from None
+    return rows, recalled, about
+
+
+def _rows(path: Path) -> list[Row]:
+    # as bytes, which break at the ends of lines alone: a model may write other breaks
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def _unfinished(folder: Path, error: Exception) -> UsageError:
+    reason = getattr(error, "strerror", None) or one_line(str(error), longest=120)
+    named = one_line(str(folder))
+    return UsageError(
+        f"{named} holds no finished evaluation ({reason}); belief evaluate writes one"
+    )
 
 
 def _recalled(

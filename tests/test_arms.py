@@ -1,5 +1,6 @@
 """Every arm asks the same question, holds what it should, and says what became of the answer."""
 
+import json
 import math
 import re
 
@@ -72,10 +73,24 @@ def test_another_question_is_asked_in_its_own_words(arm, facts):
 
 @pytest.mark.parametrize("calls_tools", [True, False])
 @pytest.mark.parametrize("arm", ARMS)
-def test_every_prompt_says_that_today_is_the_origin(arm, calls_tools, facts):
+def test_every_arm_is_told_that_today_is_the_origin_when_it_predicts(arm, calls_tools, facts):
     _, requests = asked(arm, facts, plays(as_told), calls_tools=calls_tools)
-    for request in requests:
-        assert f"Today is {ORIGINS[0]}." in str(request["messages"])
+    [predicting] = [each for each in requests if step_of_body(each) == "prediction"]
+    assert f"Today is {ORIGINS[0]}." in str(predicting["messages"])
+
+
+@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("finish_reason", ["length", "stop"])
+def test_figures_count_where_the_reasons_after_them_were_cut_off(arm, finish_reason, facts):
+    def cut(request):
+        if request.schema_name != "prediction":
+            return plays(as_told)(request)
+        said = json.dumps(prediction(700.0))
+        return text(said.removesuffix('"}') + "1.1.1", finish_reason=finish_reason)
+
+    said, _ = asked(arm, facts, cut)
+    assert said.unusable == (finish_reason == "stop")
+    assert said.own is None or said.own["price"] == 700.0
 
 
 @pytest.mark.parametrize("arm", CONSULTED)

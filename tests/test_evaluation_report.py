@@ -126,8 +126,26 @@ def test_a_gain_that_rests_on_the_stand_in_is_told_as_one():
     rows = rows_of({"price": half, "band": half}, trials)
     rows += [row(t, "tool", None if i % 3 else half(t)) for i, t in enumerate(trials)]
     line = markdown(score(rows), ABOUT).split("\n")[0]
+    assert line.startswith(
+        "Whether the tool helped m (plain), or the random walk that stands in, cannot be told: "
+    )
     assert "80 of 120 with the tool, 0 of 120 with the price alone" in line
     assert "on the 40 trials in which the model itself said something usable both times, no" in line
+
+
+def test_a_tool_with_which_nothing_usable_was_said_is_not_judged():
+    trials = list(market())
+    rows = rows_of({"price": shaded, "band": shaded, "tool": lambda trial: None}, trials)
+    line = markdown(score(rows), ABOUT).split("\n")[0]
+    assert line == (
+        "Whether the tool helped m (plain) cannot be said: with it nothing usable was said."
+    )
+
+
+def test_a_gain_over_a_base_that_says_nothing_usable_is_the_tools():
+    arms = {"price": lambda trial: None, "band": lambda trial: None, "tool": oracle}
+    line = markdown(score(rows_of(arms, list(market()))), ABOUT).split("\n")[0]
+    assert line.startswith("The tool helped m (plain): ")
 
 
 def test_a_gain_in_too_few_windows_is_not_claimed():

@@ -80,6 +80,17 @@ def test_a_tape_of_something_else_is_refused(evaluate, tmp_path):
     assert not (tmp_path / "second").exists()
 
 
+def test_questions_without_a_reply_are_counted_aloud(monkeypatch, evaluate, tmp_path):
+    model = "name=away,url=http://someone:hunter2@127.0.0.1:9/v1?key=hunter3"
+    small = (*SMALL, *SPAN, "--arms", "none")
+    done = belief("evaluate", "--model", model, *small, "--out", "away", at=AT)
+    assert done.code == 0 and "to 2 questions no reply came" in done.err
+    belief("evaluate", "report", "away", at=AT)
+    written = b"".join(path.read_bytes() for path in (tmp_path / "away").iterdir())
+    assert b"127.0.0.1:9/v1" in written
+    assert b"hunter" not in written and "hunter" not in done.err
+
+
 def test_a_dry_run_asks_nobody(evaluate, tmp_path):
     done, asked = evaluate("--dry-run", "--out", "none")
     assert done.code == 0 and asked == 0 and not (tmp_path / "none").exists()

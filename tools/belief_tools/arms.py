@@ -21,7 +21,12 @@ from belief_tools.consult import Mode, consult, parsed
 from belief_tools.forecast_tool import ForecastTool, rounded
 from belief_tools.llm import LanguageModel, Message
 from belief_tools.marked_text import whole_words
-from belief_tools.prediction import BOUNDED_PREDICTION, checked_prediction, prediction_wanted
+from belief_tools.prediction import (
+    BOUNDED_PREDICTION,
+    checked_prediction,
+    prediction_wanted,
+    whole,
+)
 from belief_tools.turns import read
 
 Arm = Literal["none", "price", "band", "context", "tool"]
@@ -101,7 +106,7 @@ def ask(arm: Arm, facts: Facts, model: LanguageModel) -> Said:
     except LanguageModelError as error:
         return _nothing(str(error), failed=True)
     try:
-        own = _figures(checked_prediction(parsed(reply.text)))
+        own = _figures(checked_prediction(parsed(whole(reply))))
     except UsageError:
         return _nothing(reply.text)
     return Said(own, own, reply.text, False, False, False, False, None, None)

@@ -28,7 +28,7 @@ Models = Annotated[
         show_default=False,
     ),
 ]
-MostTokens = Annotated[int, typer.Option(help="Where every reply is cut off.")]
+MostTokens = Annotated[int, typer.Option(min=1, help="Where every reply is cut off.")]
 Folder = Annotated[Path, typer.Option("--out", help="Folder with the tape and the rows.")]
 OnlyTape = Annotated[
     Path | None, typer.Option("--replay", help="Ask nobody: take every reply from this tape.")

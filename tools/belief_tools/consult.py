@@ -37,6 +37,7 @@ from belief_tools.prediction import (
     judged,
     own_view_in_words,
     prediction_wanted,
+    whole,
 )
 from belief_tools.questions import Question
 from belief_tools.receipt import left_out, levels_in_words, receipt, statement
@@ -285,7 +286,7 @@ class _Consultation:
         wire = PREDICTION if self.messages else BOUNDED_PREDICTION
         reply = self._chat(asked, schema=("prediction", wire), max_tokens=TOKENS["prediction"])
         try:
-            prediction = checked_prediction(parsed(reply.text))
+            prediction = checked_prediction(parsed(whole(reply)))
         except UsageError as error:
             reason = str(error).partition(";")[0]
             self.notes.append(f"the model gave no usable prediction: {reason}")
@@ -395,7 +396,6 @@ class _Consultation:
 
     def _wish(self, result: ForecastResult) -> str:
         return (
-            f"Today is {self.tool.prices.as_of}. "
             f"Forecast: {result.summary}. {levels_in_words(result)}\n\n"
             f"Question: {self._asked}\n\n"
             "Answer the question by repeating the forecast, with its date and its prices."

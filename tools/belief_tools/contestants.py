@@ -125,7 +125,7 @@ def contestant(text: str, environ: Mapping[str, str]) -> Contestant:
     name = named.get("name") or (bare[0] if len(bare) == 1 else "")
     sound = named.keys() <= set(FIELDS) and all(named.values()) and len(named) == len(fields)
     if not (sound and name) or len(bare) > 1 or (bare and "name" in named):
-        shown = ascii(re.sub(r"\bkey=[^,]*", "key=...", text))  # perhaps not only its name
+        shown = ascii(re.sub(r"\b(key|url)=[^,]*", r"\1=...", text))  # perhaps not only its name
         raise UsageError(
             f"--model {one_line(shown, longest=60)} makes no sense; write a name, or "
             f"name=...,url=...,key=VARIABLE,cutoff=YYYY-MM-DD,in=DOLLARS,out=DOLLARS"

@@ -4,6 +4,7 @@ from typing import Final
 
 from belief_tools.evaluation_differences import HARMS, HELPS, Difference
 from belief_tools.evaluation_page import Claim
+from belief_tools.evaluation_rows import Summary
 from belief_tools.evaluation_scores import Scored
 
 AGAINST: Final = {"price": "the price alone", "band": "the band of a random walk"}
@@ -44,14 +45,21 @@ def _of_model(scored: Scored, model: str, mode: str) -> Claim:
     named = f"{model} ({mode})"
     if not found:
         return Claim(f"Whether the tool helped {named} cannot be said: it was not compared")
+    by_the_stand_in = _by_the_stand_in(scored, model, mode, found)
     grounds = [
         _compared(found),
         *_others(scored, model, mode, list(found)),
         _stood_in(scored, model, mode, list(found)),
-        _by_the_stand_in(scored, model, mode, found),
+        by_the_stand_in,
         _few(list(found.values())),
     ]
-    return Claim(_claim(list(found.values()), named), "; ".join(filter(None, grounds)))
+    if not _of_arm(scored, model, mode, "tool").n_stated:
+        claim = f"Whether the tool helped {named} cannot be said: with it nothing usable was said"
+        return Claim(claim)
+    claim = f"Whether the tool helped {named}, or the random walk that stands in, cannot be told"
+    if not by_the_stand_in:
+        claim = _claim(list(found.values()), named)
+    return Claim(claim, "; ".join(filter(None, grounds)))
 
 
 def _claim(found: list[Difference], named: str) -> str:
@@ -108,23 +116,23 @@ def _others(scored: Scored, model: str, mode: str, bases: list[str]) -> list[str
 
 def _stood_in(scored: Scored, model: str, mode: str, bases: list[str]) -> str:
     """Count the answers that the random walk stands in for."""
-    counts = {
-        each.arm: (each.n - each.n_stated, each.n)
-        for each in scored.summaries
-        if (each.model, each.mode, each.horizon) == (model, mode, None)
-    }
-    told = [("with the tool", *counts["tool"])]
-    told += [(f"with {AGAINST[base]}", *counts[base]) for base in bases if base in counts]
-    if not any(missing for _, missing, _ in told):
+    arms = {"tool": "with the tool", **{base: f"with {AGAINST[base]}" for base in bases}}
+    told = {words: _of_arm(scored, model, mode, arm) for arm, words in arms.items()}
+    if all(each.n_stated == each.n for each in told.values()):
         return ""
-    parts = [f"{missing:,} of {n:,} {words}" for words, missing, n in told]
+    parts = [f"{each.n - each.n_stated:,} of {each.n:,} {words}" for words, each in told.items()]
     return f"unusable or rejected, so that a random walk counts: {', '.join(parts)}"
 
 
 def _by_the_stand_in(scored: Scored, model: str, mode: str, found: dict[str, Difference]) -> str:
-    """Say where a gain is gone once both arms said something usable themselves."""
+    """Say where a gain is gone once both arms said something usable themselves.
+
+    Only where something stands in for what the model said with the tool: it may well gain over a
+    base that said nothing usable.
+    """
+    tool = _of_arm(scored, model, mode, "tool")
     for base, each in found.items():
-        if each.verdict == HELPS:
+        if each.verdict == HELPS and tool.n_stated < tool.n:
             both = _difference(scored, model, mode, base, "error", by="stated")
             n = 0 if both is None else both.n
             if both is None or both.verdict != HELPS:
@@ -133,6 +141,15 @@ def _by_the_stand_in(scored: Scored, model: str, mode: str, found: dict[str, Dif
                     f"times, no gain is shown over {AGAINST[base]}"
                 )
     return ""
+
+
+def _of_arm(scored: Scored, model: str, mode: str, arm: str) -> Summary:
+    wanted = (model, mode, arm, None)
+    return next(
+        each
+        for each in scored.summaries
+        if (each.model, each.mode, each.arm, each.horizon) == wanted
+    )
 
 
 def _few(found: list[Difference]) -> str:

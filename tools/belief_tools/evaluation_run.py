@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -140,6 +141,8 @@ def run(asked: Asked, out: Path, replay: Path | None, environ: Mapping[str, str]
     _write(out / ROWS, rows)
     _write(out / RECALL, recalled)
     (out / ABOUT).write_text(json.dumps(_about(plan), indent=2) + "\n", encoding="utf-8")
+    if n_failed := sum(row["failed"] for row in rows):
+        say(f"to {n_failed:,} questions no reply came; the same command asks them again")
     say(f"{len(rows):,} rows are in {one_line(str(out / ROWS))}; belief evaluate report shows them")
 
 
@@ -182,10 +185,11 @@ def write_report(folder: Path, page: Path) -> str:
     try:
         scored = score(rows, probe=recalled)
         table = markdown(scored, about)
-    except (ValueError, KeyError, TypeError) as error:  # whatever the files hold
+        drawn = html(scored, about)
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
         raise _unfinished(folder, error) from None
     try:
-        page.write_text(html(scored, about), encoding="utf-8")
+        page.write_text(drawn, encoding="utf-8")
         page.with_suffix(".md").write_text(table, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{page} cannot be written: {error.strerror}") from None
@@ -207,7 +211,7 @@ def read(folder: Path) -> tuple[list[Row], list[Row], dict[str, Any]]:
     try:
         rows, recalled = (_rows(folder / name) for name in (ROWS, RECALL))
         about = dict(json.loads((folder / ABOUT).read_bytes()))
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise _unfinished(folder, error) from None
     return rows, recalled, about
 
@@ -237,7 +241,7 @@ def _recalled(
 
 def _about(plan: Plan) -> dict[str, Any]:
     return {
-        "command": one_line("belief " + " ".join(sys.argv[1:])),
+        "command": one_line("belief " + " ".join(map(_without_secrets, sys.argv[1:]))),
         "symbol": plan.prices.symbol,
         "source": plan.prices.source,
         "first": str(plan.origins[0]),
@@ -253,6 +257,11 @@ def _about(plan: Plan) -> dict[str, Any]:
         ],
         "code_fingerprint": code_fingerprint(),
     }
+
+
+def _without_secrets(argument: str) -> str:
+    """An argument of the command line without what an address may hold beside the server."""
+    return re.sub(r"(url=\w*://)(?:[^,/@]*@)?([^,?#]*)[^,]*", r"\1\2", argument)
 
 
 def _write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -1,11 +1,15 @@
 """The model's own prediction in figures: its schema, and what makes one usable."""
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from belief.errors import UsageError
 from belief.prices import Prices
 from belief_tools.forecast_tool import HIGHEST_LEVEL, ForecastResult, money, shown
+from belief_tools.replies import Reply
+
+CUT_IN_REASONS: Final = re.compile(r'"reasons"\s*:\s*"[^"\\]*$')
 
 PREDICTION: Mapping[str, Any] = {
     "type": "object",
@@ -44,6 +48,18 @@ def prediction_wanted(prices: Prices, question: str, told: str) -> str:
         "Write your prediction as JSON.",
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def whole(reply: Reply) -> str:
+    """A prediction as it was written, closed where it was cut off in its last words.
+
+    The figures stand before the reasons: they are as whole as if those had come to an end.
+
+    Args:
+        reply: to `prediction_wanted`.
+    """
+    cut = reply.finish_reason == "length" and CUT_IN_REASONS.search(reply.text)
+    return f'{reply.text}"}}' if cut else reply.text
 
 
 def checked_prediction(value: Mapping[str, Any]) -> dict[str, Any]:

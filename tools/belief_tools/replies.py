@@ -9,6 +9,7 @@ from typing import Any
 from belief_tools.failures import Failure, told
 
 _MOST_BYTES = 8_000_000
+_MOST_COUNTED = 1_000_000_000  # tokens; a server that says more does not count
 _MOST_CALLS = 8  # in one reply; one is wanted
 
 
@@ -198,4 +199,6 @@ def _tool_call(number: int, call: object, hidden: Callable[[str], str]) -> ToolC
 
 
 def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value < _MOST_COUNTED else None

@@ -60,7 +60,7 @@ class Forecast:
         >>> round(forecast.median), [round(end) for end in forecast.interval(0.9)]
         (84, [42, 176])
         >>> round(forecast.prob_up, 1), round(forecast.prob_above(100), 1)
-        (0.5, 0.2)
+        (0.5, 0.3)
     """
 
     symbol: str

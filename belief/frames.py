@@ -162,8 +162,8 @@ def _days(index: "pandas.Index", named: str) -> Days:
 
     if not isinstance(index, pandas.DatetimeIndex):
         raise PricesError(
-            f"{named} has an index of {index.dtype}, not of dates; make one with "
-            f"frame.index = pandas.to_datetime(...)"
+            f"{named} has an index of {index.dtype}, not of dates; give it "
+            f"pandas.to_datetime(days, utc=True) as its index"
         )
     if not len(index):
         raise PricesError(f"{named} has no rows")

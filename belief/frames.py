@@ -183,7 +183,7 @@ def _numbers(column: "pandas.Series", session: Days, named: str) -> Array:
     if column.dtype == object or not pandas.api.types.is_any_real_numeric_dtype(column.dtype):
         for day, value in zip(session, column, strict=True):
             number = isinstance(value, Real | Decimal) and not isinstance(value, bool)
-            if not (number or pandas.isna(value)):
+            if not (number or (pandas.api.types.is_scalar(value) and pandas.isna(value))):
                 shown = repr(value)[:40]
                 raise PricesError(
                     f"{named} {day}: {str(column.name).title()} is {shown}, not a number"

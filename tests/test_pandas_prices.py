@@ -74,9 +74,11 @@ def test_the_whole_history_is_the_same_from_a_frame_a_csv_and_the_snapshot(tmp_p
     assert len({each.digest() for each in fits}) == 1
 
 
-def test_bundled_events_come_along_as_they_were_known_at_the_last_session():
+def test_a_frame_of_what_was_known_on_a_day_gives_what_was_known_on_that_day():
     whole = load_prices("NVDA")
     known = prices_from(as_yfinance_has_it(whole.until("2024-03-28")), symbol="NVDA")
+    later = prices_from(as_yfinance_has_it(whole), symbol="NVDA")
+    assert known.fingerprint() == later.until("2024-03-28").fingerprint()
     assert known.events.as_text() == whole.until("2024-03-28").events.as_text() != ""
 
 
@@ -174,10 +176,15 @@ REFUSED = {
     "a mapping": ({"Close": [1.0]}, "prices are a dict; give a pandas DataFrame"),
     "a string": (with_value("Close", "887"), "2024-03-06: Close is '887', not a number"),
     "text": (frame().astype(str), "2024-03-04: Open is '841.3', not a number"),
+    "a list": (with_value("Close", [887.0]), "2024-03-06: Close is [887.0], not a number"),
     "a truth value": (with_value("Open", True), "2024-03-06: Open is True, not a number"),
     "truth values": (frame().assign(Volume=True), "2024-03-04: Volume is True, not a number"),
     "a complex number": (frame().astype({"Low": complex}), "2024-03-04: Low is (837.19+0j), not a"),
     "days": (frame().assign(Close=frame().index), "Close is Timestamp('2024-03-04"),
+    "no price of the only symbol": (
+        of_several("XYZ").drop(frame().index[2]).reindex(frame().index),
+        "2024-03-06: Open is missing; leave such rows out",
+    ),
     "no price": (with_value("High", np.nan), "2024-03-06: High is missing; leave such rows out"),
     "none": (with_value("Low", None), "2024-03-06: Low is missing; leave such rows out"),
     "NA": (with_value("Close", pandas.NA), "2024-03-06: Close is missing; leave such rows out"),

@@ -189,6 +189,8 @@ def test_a_plan_takes_days_as_they_are_written(known):
         known, belief.Plan(first="2000-03-27", last="2000-03-28", horizons=(1,), models=["ewma_t"])
     )
     assert list(map(str, rows.to_pandas()["origin"])) == ["2000-03-27", "2000-03-28"]
+    days = [np.datetime64(day) for day in ("2000-03-27", "2000-03-28")]
+    assert belief.Plan("2000-03-27", "2000-03-28") == belief.Plan(*days)
     with pytest.raises(UsageError, match="'March' is not a day"):
         belief.Plan(first="March")
 

@@ -30,7 +30,7 @@ from belief.errors import PricesError
 from belief.events import Events
 from belief.prices import COLUMNS, OPEN_TOLERANCE, Prices, Split
 from belief.sessions import sessions_between
-from belief.sources import Table
+from belief.tables import Table
 
 __all__ = ["NOTED", "REFUSED", "REPAIRED", "Audit", "Finding", "audit"]
 

@@ -11,7 +11,7 @@ from belief.bars import Bars
 from belief.errors import PricesError
 from belief.prices import COLUMNS, HIGHEST_PRICE, LARGEST_RATIO, LOWEST_PRICE
 from belief.sessions import FIRST_DAY, LAST_DAY, sessions_between
-from belief.sources import Table, as_traded
+from belief.tables import Table, as_traded
 
 Array = npt.NDArray[np.float64]
 Days = npt.NDArray[np.datetime64]

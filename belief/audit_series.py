@@ -9,7 +9,7 @@ import numpy.typing as npt
 from belief.audit_rows import NOTED, PRICES, REFUSED, Finding, number, ratio_in_words
 from belief.prices import CLOSE_TOLERANCE, LARGEST_MOVE, OPEN_TOLERANCE, SPLIT_RATIOS
 from belief.sessions import sessions_between
-from belief.sources import Table
+from belief.tables import Table
 
 Array = npt.NDArray[np.float64]
 Days = npt.NDArray[np.datetime64]

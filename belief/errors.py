@@ -15,7 +15,19 @@ BeliefError                     1  anything below
 
 
 class BeliefError(Exception):
-    """Base of every error a user can cause; its text is one line that names the value."""
+    """Base of every error a user can cause; its text is one line that names the value.
+
+    Attributes:
+        exit_code: with which the command line ends.
+
+    Example:
+        >>> from belief import load_prices
+        >>> try:
+        ...     load_prices("NVDA").until("31 March")
+        ... except BeliefError as error:
+        ...     print(error)
+        '31 March' is not a day; write it as YYYY-MM-DD, e.g. 2024-03-28
+    """
 
     exit_code = 1
 

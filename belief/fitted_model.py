@@ -42,6 +42,14 @@ class FittedModel:
             was carried on.
         n_sessions: how many observations it was fitted to.
         fingerprint: SHA-256 of model, symbol, prices and the code that fitted them.
+
+    Example:
+        >>> from belief import fit, load_prices
+        >>> fitted = fit(load_prices("NVDA").until("2000-03-31"))
+        >>> fitted.converged, str(fitted.trained_from), str(fitted.known_through)
+        (True, '1999-01-25', '2000-03-31')
+        >>> FittedModel.from_json(fitted.to_json()).digest() == fitted.digest()
+        True
     """
 
     model: str

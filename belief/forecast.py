@@ -50,6 +50,17 @@ class Forecast:
         last_close: close at the origin, currency as quoted on the origin.
         log_return_quantile: (Q,) natural-log return from origin to target at `NORMAL_SCORES`,
             increasing.
+
+    Example:
+        >>> from belief import fit, forecast_on, load_prices
+        >>> prices = load_prices("NVDA").until("2000-03-31")
+        >>> forecast = forecast_on(fit(prices), prices, "2000-04-28")
+        >>> forecast.last_close
+        84.484375
+        >>> round(forecast.median), [round(end) for end in forecast.interval(0.9)]
+        (84, [42, 176])
+        >>> round(forecast.prob_up, 1), round(forecast.prob_above(100), 1)
+        (0.5, 0.3)
     """
 
     symbol: str

@@ -109,6 +109,14 @@ class Belief:
         volatility_interval_90: annualised volatilities of the regimes that bracket 90 % of belief.
         n_sessions: observations the model was fitted to.
         last_session: what the last session changed; None for models that do not say.
+
+    Example:
+        >>> from belief import belief_of, fit, load_prices
+        >>> held = belief_of(fit(load_prices("NVDA").until("2000-03-31")))
+        >>> held.regime.name, round(held.regime.probability, 1), round(held.volatility, 1)
+        ('crisis', 0.8, 1.6)
+        >>> held.transition_matrix.sum(axis=1).round(6).tolist()
+        [1.0, 1.0, 1.0, 1.0]
     """
 
     symbol: str

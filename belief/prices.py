@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from belief.errors import PricesError, UsageError
 from belief.events import NO_EVENTS, Events
-from belief.sessions import last_session_on_or_before, sessions_between
+from belief.sessions import Day, as_day, last_session_on_or_before, sessions_between
 
 Array = npt.NDArray[np.float64]
 Days = npt.NDArray[np.datetime64]
@@ -73,6 +73,14 @@ class Prices:
         PricesError: a rule above is broken, prices are not ordered or not from 0.000001 to
             10,000,000, sessions are missing, a jump looks like a split that is not recorded, or
             prices move to more than 3 times or less than a third without one.
+
+    Example:
+        >>> from belief import load_prices
+        >>> prices = load_prices("NVDA").until("2024-06-28")
+        >>> prices.session.size, prices.last_close, prices.splits[-1].ratio
+        (6400, 123.54, 10.0)
+        >>> round(float(prices.quoted_close()[0]), 4)  # in dollars of the last session
+        0.041
     """
 
     symbol: str
@@ -112,7 +120,7 @@ class Prices:
         """The close of the last session, as traded."""
         return float(self.close[-1])
 
-    def until(self, as_of: np.datetime64) -> "Prices":
+    def until(self, as_of: Day) -> "Prices":
         """Keep what was known at the close of `as_of`: no later row, split or event.
 
         An event stays from the session on at whose close its own session was public.
@@ -127,8 +135,14 @@ class Prices:
         Raises:
             UsageError: `as_of` leaves fewer than two sessions, or lies after the last session.
             PricesError: what is left has too many sessions missing.
+
+        Example:
+            >>> from belief import load_prices
+            >>> known = load_prices("NVDA").until("2024-03-31")
+            >>> str(known.as_of), known.last_close
+            ('2024-03-28', 903.56)
         """
-        kept = self._sessions_known_at(as_of.astype("datetime64[D]"))
+        kept = self._sessions_known_at(as_day(as_of))
         last = self.session[kept - 1]
         events = self.events.until(last)
         if kept == self.session.size and events is self.events:

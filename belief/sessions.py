@@ -1,7 +1,8 @@
 """Sessions: the days the exchange trades (New York, XNYS), and counting in them.
 
-A day is a `numpy.datetime64` with unit D. The calendar's end follows from the days asked about,
-never from the clock, so the same question has the same answer on any day it is asked.
+A day is a `numpy.datetime64` with unit D; a caller may also pass a date or ISO text. The calendar's
+end follows from the days asked about, never from the clock, so the same question has the same
+answer on any day it is asked.
 """
 
 import contextlib
@@ -22,6 +23,8 @@ from belief.errors import UsageError
 from belief.paths import cache_dir, write_whole
 
 Days = npt.NDArray[np.datetime64]
+Day = np.datetime64 | datetime.date | str
+"""A day as a caller has it: a pandas Timestamp is a date, and text is ISO 8601."""
 
 FIRST_DAY: Final = np.datetime64("1990-01-01", "D")
 LAST_DAY: Final = np.datetime64("2099-12-31", "D")
@@ -61,7 +64,33 @@ def parse_day(text: str) -> np.datetime64:
         ) from None
 
 
-def sessions_between(first: np.datetime64, last: np.datetime64) -> Days:
+def as_day(day: Day) -> np.datetime64:
+    """Read a day, however the caller has it; what a time zone or a time of day adds is left out.
+
+    Args:
+        day: a numpy.datetime64, a date or time (also a pandas Timestamp) or text as YYYY-MM-DD.
+
+    Returns:
+        The day, unit D.
+
+    Raises:
+        UsageError: it is none of these.
+
+    Example:
+        >>> as_day("2024-03-28"), as_day(datetime.datetime(2024, 3, 28, 16))
+        (np.datetime64('2024-03-28'), np.datetime64('2024-03-28'))
+    """
+    if isinstance(day, np.datetime64):
+        numpy_day: np.datetime64 = day.astype("datetime64[D]")
+        return numpy_day
+    if isinstance(day, str):
+        return parse_day(day)
+    if isinstance(day, datetime.date):
+        return np.datetime64(day.isoformat()[:10], "D")
+    raise UsageError(f"{day!r} is not a day; write it as YYYY-MM-DD, e.g. 2024-03-28")
+
+
+def sessions_between(first: Day, last: Day) -> Days:
     """List the sessions from `first` to `last`, both included.
 
     Args:
@@ -75,7 +104,7 @@ def sessions_between(first: np.datetime64, last: np.datetime64) -> Days:
         UsageError: a day is outside 1990 to 2099.
 
     Example:
-        >>> days = sessions_between(np.datetime64("2024-03-28"), np.datetime64("2024-04-02"))
+        >>> days = sessions_between("2024-03-28", "2024-04-02")
         >>> [str(day) for day in days]
         ['2024-03-28', '2024-04-01', '2024-04-02']
     """
@@ -84,7 +113,7 @@ def sessions_between(first: np.datetime64, last: np.datetime64) -> Days:
     return sessions[np.searchsorted(sessions, start) : np.searchsorted(sessions, end, "right")]
 
 
-def is_session(day: np.datetime64) -> bool:
+def is_session(day: Day) -> bool:
     """Say whether the exchange trades on a day.
 
     Args:
@@ -103,7 +132,7 @@ def is_session(day: np.datetime64) -> bool:
     return sessions_between(day, day).size == 1
 
 
-def last_session_on_or_before(day: np.datetime64) -> np.datetime64:
+def last_session_on_or_before(day: Day) -> np.datetime64:
     """Find the last session that is not after a day.
 
     Args:
@@ -128,7 +157,7 @@ def last_session_on_or_before(day: np.datetime64) -> np.datetime64:
     return found
 
 
-def session_after(origin: np.datetime64, horizon: int) -> np.datetime64:
+def session_after(origin: Day, horizon: int) -> np.datetime64:
     """Find the session `horizon` sessions after a day.
 
     Args:
@@ -143,7 +172,7 @@ def session_after(origin: np.datetime64, horizon: int) -> np.datetime64:
             2099.
 
     Example:
-        >>> session_after(np.datetime64("2024-03-28"), 1)
+        >>> session_after("2024-03-28", 1)
         np.datetime64('2024-04-01')
     """
     if not 1 <= horizon <= LONGEST_HORIZON:
@@ -160,7 +189,7 @@ def session_after(origin: np.datetime64, horizon: int) -> np.datetime64:
     return found
 
 
-def horizon_of(origin: np.datetime64, target: np.datetime64) -> int:
+def horizon_of(origin: Day, target: Day) -> int:
     """Count the sessions after `origin` up to and including `target`.
 
     Args:
@@ -231,8 +260,8 @@ def last_closed_session(now: datetime.datetime) -> np.datetime64:
     return last
 
 
-def _day(value: np.datetime64) -> np.datetime64:
-    day: np.datetime64 = value.astype("datetime64[D]")
+def _day(value: Day) -> np.datetime64:
+    day = as_day(value)
     if not FIRST_DAY <= day <= LAST_DAY:
         raise UsageError(
             f"{day} is outside the calendar; choose a day from {FIRST_DAY} to {LAST_DAY}"

@@ -14,7 +14,7 @@ import io
 import json
 import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -27,6 +27,7 @@ from belief.bars import Bars
 from belief.errors import PricesError, UnknownSymbol, UsageError
 from belief.events import NO_EVENTS, bundled_events
 from belief.prices import COLUMNS, LARGEST_RATIO, Prices, Split
+from belief.tables import Table, in_order, prices_of
 
 Array = npt.NDArray[np.float64]
 Days = npt.NDArray[np.datetime64]
@@ -38,7 +39,6 @@ REQUIRED: Final = ("date", "open", "high", "low", "close")
 OPTIONAL: Final = ("volume", "stock splits")
 SYNONYMS: Final = {"close/last": "close", "splits": "stock splits"}
 BLANK: Final = ("nan", "null")  # what some write where there is no value
-DISTINGUISHABLE: Final = 1.25  # a split by so much, up or down, stands out from a night's move
 
 _SYMBOL: Final = re.compile(r"[A-Za-z0-9.^=_-]{1,20}", re.ASCII)
 _NUMBER: Final = re.compile(
@@ -53,14 +53,6 @@ _SLASHED: Final = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})( [\d:.]+( ?[AaPp][Mm]
 class _Row(NamedTuple):
     line: int
     cells: dict[str, str]
-
-
-class Table(NamedTuple):
-    """T daily rows, the (T,) values of each of `COLUMNS`, and the splits, sorted by session."""
-
-    session: Days
-    columns: dict[str, Array]
-    splits: tuple[Split, ...]
 
 
 _Read = Callable[[Path, _Row, str], float]
@@ -102,11 +94,10 @@ def load_prices(symbol: str, *, csv: Path | None = None) -> Prices:
         >>> str(prices.as_of), prices.last_close
         ('2025-02-14', 138.85)
     """
-    _check_symbol(symbol, csv)
+    check_symbol(symbol, csv)
     known = bundled_symbol(symbol)
     if csv is not None:
-        prices = read_csv(csv, symbol=known or symbol)
-        return dataclasses.replace(prices, events=bundled_events(prices.symbol).until(prices.as_of))
+        return with_bundled_events(read_csv(csv, symbol=known or symbol))
     if known is None:
         raise UnknownSymbol(
             f"no prices for {symbol!r}: the bundled snapshot has {', '.join(NAMES)}; "
@@ -115,7 +106,16 @@ def load_prices(symbol: str, *, csv: Path | None = None) -> Prices:
     return _bundled(known)
 
 
-def _check_symbol(symbol: str, csv: Path | None) -> None:
+def check_symbol(symbol: str, csv: Path | None = None) -> None:
+    """Refuse what cannot be a symbol.
+
+    Args:
+        symbol: as it was written, in any case.
+        csv: the file whose name it may be, so that the error can say so.
+
+    Raises:
+        UsageError: the symbol is empty, too long or has characters that no symbol has.
+    """
     if _SYMBOL.fullmatch(symbol.strip()):
         return
     from_name = csv is not None and symbol == csv.stem
@@ -134,10 +134,17 @@ def _short(text: str) -> str:
 
 @functools.cache
 def _bundled(symbol: str) -> Prices:
-    prices = read_snapshot(files("belief.data"), symbol=symbol)
-    # The list may be newer than the snapshot: what was not public at its end is not attached.
-    events = bundled_events(symbol).until(prices.as_of)
-    return dataclasses.replace(prices, events=events)
+    return with_bundled_events(read_snapshot(files("belief.data"), symbol=symbol))
+
+
+def with_bundled_events(prices: Prices) -> Prices:
+    """Attach the scheduled events that are bundled for the symbol, as known at the last session.
+
+    Args:
+        prices: of any symbol; without events.
+    """
+    # The list may be newer than the prices: what was not public at their end is not attached.
+    return dataclasses.replace(prices, events=bundled_events(prices.symbol).until(prices.as_of))
 
 
 def read_snapshot(folder: Traversable, *, symbol: str) -> Prices:
@@ -216,26 +223,15 @@ def read_csv(path: Path, *, symbol: str) -> Prices:
     """
     header, rows = _read_rows(path)
     table = _read_table(path, header, rows, _read_value)
-    order = _order(path, rows, table.session)
-    columns = {name: values[order] for name, values in table.columns.items()}
-    table = Table(table.session[order], columns, table.splits)
-    traded = as_traded(table, named=_name(path))
     upper = symbol.strip().upper()
-    try:
-        return Prices(
-            symbol=upper,
-            name=NAMES.get(upper, upper),
-            currency="USD",
-            session=table.session,
-            **traded,
-            splits=table.splits,
-            source=f"CSV file {_name(path)}",
-            splits_known="stock splits" in header,
-            retrieved_at=None,
-            events=NO_EVENTS,
-        )
-    except PricesError as error:
-        raise PricesError(f"{_name(path)}: {error}") from None
+    return prices_of(
+        in_order(table, lambda row: f"{_name(path)} line {rows[row].line}"),
+        symbol=upper,
+        name=NAMES.get(upper, upper),
+        source=f"CSV file {_name(path)}",
+        splits_known="stock splits" in header,
+        named=_name(path),
+    )
 
 
 def bars_from_csv(path: Path, *, symbol: str) -> Bars:
@@ -277,7 +273,7 @@ def _read_rows(path: Path) -> tuple[list[str], list[_Row]]:
     except csv.Error as error:
         raise PricesError(f"{_name(path)} line {reader.line_num} is not CSV: {error}") from None
     if not lines:
-        raise PricesError(f"{_name(path)} is empty; it needs columns {_names(REQUIRED)}")
+        raise PricesError(f"{_name(path)} is empty; it needs columns {in_titles(REQUIRED)}")
     header = _read_header(path, lines[0][1])
     return header, [_read_row(path, line, header, cells) for line, cells in lines[1:]]
 
@@ -305,20 +301,29 @@ def _printable(text: str) -> str:
 
 
 def _read_header(path: Path, cells: list[str]) -> list[str]:
-    header = [_column(cell) for cell in cells]
+    header = [column_name(cell) for cell in cells]
     missing = [name for name in REQUIRED if name not in header]
     if missing:
         raise PricesError(
-            f"{_name(path)} has no column {_names(missing)}; it needs {_names(REQUIRED)}"
+            f"{_name(path)} has no column {in_titles(missing)}; it needs {in_titles(REQUIRED)}"
             f"{_delimiter_hint(header, cells)}"
         )
     for name in (*REQUIRED, *OPTIONAL):
         if header.count(name) > 1:
-            raise PricesError(f"{_name(path)} has {header.count(name)} columns {_names([name])}")
+            raise PricesError(f"{_name(path)} has {header.count(name)} columns {in_titles([name])}")
     return header
 
 
-def _column(cell: str) -> str:
+def column_name(cell: str) -> str:
+    """Write the name of a column as this package has it: lower case, and one of its synonyms.
+
+    Args:
+        cell: as the source has it.
+
+    Example:
+        >>> column_name("Stock_Splits"), column_name("Close/Last")
+        ('stock splits', 'close')
+    """
     plain = " ".join(cell.replace("_", " ").lower().split())
     return SYNONYMS.get(plain, plain)
 
@@ -332,7 +337,8 @@ def _delimiter_hint(header: list[str], cells: list[str]) -> str:
     return ""
 
 
-def _names(columns: list[str] | tuple[str, ...]) -> str:
+def in_titles(columns: Sequence[str]) -> str:
+    """List columns as a header writes them, for an error."""
     return ", ".join(column.title() for column in columns)
 
 
@@ -398,21 +404,6 @@ def _date(year: str, month: str, day: str) -> datetime.date | None:
         return None
 
 
-def _order(path: Path, rows: list[_Row], session: Days) -> slice:
-    """Tell ascending from descending rows, and refuse any others."""
-    descending = session.size > 1 and session[0] > session[-1]
-    steps = np.diff(session).astype(np.int64) * (-1 if descending else 1)
-    wrong = np.flatnonzero(steps <= 0)
-    if wrong.size:
-        row = int(wrong[0]) + 1
-        direction = "descend" if descending else "ascend"
-        raise PricesError(
-            f"{_name(path)} line {rows[row].line}: date {session[row]} follows {session[row - 1]}; "
-            f"dates must {direction} without repeats"
-        )
-    return slice(None, None, -1 if descending else 1)
-
-
 def _read_number(path: Path, row: _Row, column: str) -> float:
     text = row.cells[column]
     if not _NUMBER.fullmatch(text):
@@ -446,55 +437,6 @@ def _read_ratio(path: Path, row: _Row) -> float:
 def _refuse(path: Path, row: _Row, column: str, wanted: str) -> NoReturn:
     value = row.cells[column]
     shown = repr(value[:40]) if value else "empty"
-    raise PricesError(f"{_name(path)} line {row.line}: {_names([column])} is {shown}, not {wanted}")
-
-
-def as_traded(table: Table, *, named: str) -> dict[str, Array]:
-    """Undo the adjustment for the table's own splits, if its prices have one; see `read_csv`.
-
-    Args:
-        table: rows that ascend, all as traded or all adjusted for its splits.
-        named: what to call the rows in an error.
-
-    Raises:
-        PricesError: some splits show prices as traded, others prices adjusted for them.
-    """
-    factor = np.ones(table.session.size)
-    for split in table.splits:
-        factor[table.session < split.session] *= split.ratio
-    if np.all(factor == 1.0) or not _adjusted(table, named):
-        return table.columns
-    # 6 decimals undo the noise of having been divided and multiplied; shares are whole.
-    traded = {name: np.round(table.columns[name] * factor, 6) for name in COLUMNS[:-1]}
-    return traded | {"volume": np.rint(table.columns["volume"] / factor)}
-
-
-def _adjusted(table: Table, named: str) -> bool:
-    """Tell prices adjusted for the listed splits from prices as traded; see `read_csv`."""
-    votes = [(split, vote) for split in table.splits if (vote := _vote(table, split)) is not None]
-    for split, vote in votes[1:]:
-        first, adjusted = votes[0]
-        if vote != adjusted:
-            raise PricesError(
-                f"the splits listed in {named} contradict its prices: "
-                f"at {first.session} {_basis(first, adjusted)}, "
-                f"at {split.session} {_basis(split, vote)}; "
-                f"list every split, and give prices either all as traded or all adjusted"
-            )
-    return votes[0][1] if votes else True
-
-
-def _basis(split: Split, adjusted: bool) -> str:
-    return f"{'adjusted for' if adjusted else 'as traded through'} the ratio {split.ratio:g}"
-
-
-def _vote(table: Table, split: Split) -> bool | None:
-    """Say whether prices look adjusted for a split; None when it shows nothing."""
-    row = int(np.searchsorted(table.session, split.session))
-    if max(split.ratio, 1 / split.ratio) < DISTINGUISHABLE or row in (0, table.session.size):
-        return None
-    opened, before = table.columns["open"][row], table.columns["close"][row - 1]
-    if not (0 < opened < np.inf and 0 < before < np.inf):
-        return None  # the checks of `Prices` refuse such a value
-    jump = float(np.log(opened / before))
-    return abs(jump) < abs(jump + float(np.log(split.ratio)))
+    raise PricesError(
+        f"{_name(path)} line {row.line}: {in_titles([column])} is {shown}, not {wanted}"
+    )

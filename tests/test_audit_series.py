@@ -29,7 +29,7 @@ from belief.bars import Bars
 from belief.errors import PricesError
 from belief.prices import COLUMNS, Prices, Split
 from belief.sessions import sessions_between
-from belief.sources import Table, as_traded
+from belief.tables import Table, as_traded
 
 
 def test_a_real_spike_near_which_the_next_session_opened_is_no_outlier():

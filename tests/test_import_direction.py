@@ -16,7 +16,9 @@ ORDER = (
     "events",
     "prices",
     "bars",
+    "tables",
     "sources",
+    "frames",
     "audit_rows",
     "audit_series",
     "audit",
@@ -48,6 +50,7 @@ ORDER = (
     "baselines",
     "models",
     "model_cache",
+    "library",
     "backtest_parts",
     "backtest",
     "backtest_summary",
@@ -64,7 +67,7 @@ ORDER = (
     "backtest_plots",
 )
 MODELLING = ORDER[ORDER.index("observations") :]
-PANDAS_DOORS = {"sessions", "sources", "plots"}
+PANDAS_DOORS = {"sessions", "frames", "plots"}
 EDGES = {"cli", "cli_store"}
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import sys
 import threading
 from typing import TYPE_CHECKING, Annotated, Any
@@ -85,6 +86,9 @@ def _serve_stdio(server: "Server[Any]", desk: "SharedDesk") -> None:
 
     from belief_tools.mcp_server import run_stdio
 
+    # A thread that waits for a line of input cannot be called off: Ctrl-C ends the process itself,
+    # which has nothing open that it writes to.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     anyio.run(run_stdio, server, lambda: _warm_up(desk))
 
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import secrets
 import urllib.parse
 from collections.abc import Callable, Mapping
@@ -47,6 +48,8 @@ RESOURCES: Final = {
     "ledger": f"The newest {NEWEST} forecasts and answers that were written down, with their "
     "scores where the day has come.",
 }
+
+ADDRESS: Final = re.compile(f"belief://([^/]+)/({'|'.join(RESOURCES)})", re.I)
 
 PROMPT: Final = types.Prompt(
     name="predict_price",
@@ -242,13 +245,13 @@ def output_schema(result: type) -> dict[str, Any]:
 
 def _read(desk: SharedDesk, uri: str) -> str:
     """The text of a resource."""
-    address = urllib.parse.urlsplit(uri)
-    symbol, kind = urllib.parse.unquote(address.netloc), address.path.removeprefix("/")
-    if address.scheme != "belief" or kind not in RESOURCES:
+    found = ADDRESS.fullmatch(uri)
+    if found is None:
         raise UsageError(
             f"{_short(uri)} is no resource; there are "
             f"{' and '.join(f'belief://SYMBOL/{each}' for each in RESOURCES)}"
         )
+    symbol, kind = urllib.parse.unquote(found[1]), found[2].lower()
     return json.dumps(_latest(desk, symbol) if kind == "latest" else _ledger(symbol))
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 TOKEN: Final = "BELIEF_MCP_TOKEN"
 PATH: Final = "/mcp"
 LARGEST_BODY: Final = 64 * 1024  # bytes; the largest sensible call has under one thousand
+LAST_PORT: Final = 65535
 PATIENCE: Final = 2  # seconds for answers under way when the server ends
 
 
@@ -115,13 +116,16 @@ def listen(host: str, port: int) -> socket.socket:
         port: number; 0 for any that is free.
 
     Raises:
+        UsageError: there is no such port.
         BeliefError: the address is not this machine's, or another program listens there.
     """
+    if not 0 <= port <= LAST_PORT:
+        raise UsageError(f"port {port} is none; give 1 to {LAST_PORT}, or 0 for any that is free")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
+    except OSError as error:
+        reason = error.strerror or error
         raise BeliefError(f"cannot listen at {host} port {port}: {reason}") from None
 
 

@@ -5,13 +5,13 @@ SQLite in the user's data directory by default, any other database by URL.
 
 import datetime
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, Row, Table, bindparam, delete, insert, select
+from sqlalchemy import Connection, Row, Table, bindparam, delete, func, insert, select
 
 from belief import store_schema as schema
 from belief.audit import Finding
@@ -31,6 +31,7 @@ __all__ = [
     "published",
     "save_findings",
     "save_prices",
+    "standing",
     "store_exists",
     "symbols",
     "utc",
@@ -81,6 +82,34 @@ def names(connection: Connection) -> dict[str, str]:
     table = schema.symbols
     rows = connection.execute(select(table.c.symbol, table.c.name).order_by(table.c.symbol))
     return {row.symbol: row.name for row in rows}
+
+
+def standing(connection: Connection, symbol: str) -> tuple[Hashable, ...]:
+    """What tells a symbol's prices, model and scores from those of another time, at little cost.
+
+    Args:
+        connection: of `Store.read`.
+        symbol: upper case.
+
+    Returns:
+        Numbers and days to compare with those of another time, and for nothing else.
+    """
+    return tuple(
+        value for query in _standing(symbol) for row in connection.execute(query) for value in row
+    )
+
+
+def _standing(symbol: str) -> Iterator[Any]:
+    """Queries for what is known of it, the newest model, the scores, and rows with their sums."""
+    about, made, marks = schema.symbols, schema.publications, schema.scores
+    yield select(about).where(about.c.symbol == symbol)
+    yield select(func.max(made.c.number)).where(made.c.symbol == symbol)
+    yield select(func.count(), func.max(marks.c.scored_at)).where(marks.c.symbol == symbol)
+    for table, summed in ((schema.prices, COLUMNS), (schema.splits, ("ratio",))):
+        sums = (func.sum(table.c[name]) for name in summed)
+        yield select(func.count(), func.max(table.c.session), *sums).where(table.c.symbol == symbol)
+    table = schema.events
+    yield select(func.count(), func.max(table.c.session)).where(table.c.symbol == symbol)
 
 
 # ---- prices ----

@@ -50,7 +50,16 @@ def open_desk(asked: Asked) -> Desk:
     if asked.symbol is not None or asked.csv is not None:
         return desk_of(serve(asked))
     tool = functools.cache(lambda symbol: serve(dataclasses.replace(asked, symbol=symbol)))
-    return Desk(USUAL, {USUAL: (load_prices(USUAL).name,), **_stored_names()}, tool)
+    return Desk(USUAL, known_names(), tool)
+
+
+def known_names() -> dict[str, tuple[str, ...]]:
+    """The names by which people know each symbol that there are prices of, the usual one first.
+
+    Raises:
+        StoreError: there is a store, and it fails.
+    """
+    return {USUAL: (load_prices(USUAL).name,), **_stored_names()}
 
 
 def _stored_names() -> dict[str, tuple[str, ...]]:

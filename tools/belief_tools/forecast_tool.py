@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from belief.sessions import horizon_of, parse_day, session_after
 from belief.sources import bundled_symbol, load_prices
 from belief.track_record import MODEL, Scored, TrackRecord, bundled_scores, choose
 from belief.view import View, blended
+from belief_tools.once import Once
 
 NAME = "forecast_price"
 MAX_LEVELS = 8
@@ -27,6 +29,7 @@ LEAST_EVENT = 0.05  # scheduled events less likely before the target are not nam
 MERGED = 1.15  # regimes whose volatilities are closer than this are not told apart
 HIGHEST_LEVEL = 1e9
 SAME_MOVE = 1e-3  # by which daily log returns of one stock differ between sources, at most
+MOST_FORECASTS = 64  # of one tool that are kept
 LONGEST_DAY = 40  # characters that an error may repeat
 # A language model is not shown what it has no use for; a person is.
 NOT_SHOWN = ("model", "forecast_id")
@@ -156,8 +159,67 @@ class Arguments:
         }
 
 
+class OfOneSymbol:
+    """What all tools have in common: prices of one symbol, and calls that must be about it."""
+
+    prices: Prices
+    today: np.datetime64 | None
+
+    @property
+    def symbols(self) -> dict[str, tuple[str, ...]]:
+        """Names by which people know the symbol, as `read_question` wants them."""
+        return {self.prices.symbol: (self.prices.name,)}
+
+    @property
+    def age_in_days(self) -> int | None:
+        """Calendar days from as_of to today; None when as_of was asked for."""
+        return None if self.today is None else int((self.today - self.prices.as_of).astype(int))
+
+    def check_call(
+        self, name: str, parameters: Mapping[str, Any], arguments: Mapping[str, Any]
+    ) -> None:
+        """Check what the calls of all tools have in common: names of arguments, and the symbol.
+
+        Args:
+            name: of the tool that was called.
+            parameters: its schema.
+            arguments: of the call, whoever wrote them.
+
+        Raises:
+            UsageError: an argument is unknown, or the symbol is another one.
+        """
+        expected = parameters["properties"]
+        unknown = [argument for argument in arguments if argument not in expected]
+        if unknown:
+            raise UsageError(
+                f"unknown argument {shown(unknown[0])}; {name} takes {', '.join(expected)}"
+            )
+        self._check_symbol(arguments.get("symbol"))
+
+    def _check_symbol(self, symbol: object) -> None:
+        known = self.prices.symbol
+        if not isinstance(symbol, str):
+            raise UsageError(f"symbol is {shown(symbol)}; this tool knows {known}")
+        same = symbol.strip().upper() in (known, self.prices.name.upper())
+        if not same and bundled_symbol(symbol) != known:
+            raise UsageError(f"symbol is {shown(symbol)}; this tool knows only {known}")
+
+
 @dataclass(frozen=True, eq=False)
-class ForecastTool:
+class PricesTool(OfOneSymbol):
+    """The prices of one symbol as of one session, without a model.
+
+    Attributes:
+        prices: cut at the as-of session.
+        today: the day on the clock, to tell the age of the prices; None when as_of was asked for.
+    """
+
+    prices: Prices
+    today: np.datetime64 | None
+
+
+@dataclass(frozen=True, eq=False)
+class ForecastTool(OfOneSymbol):
     """The tool for one symbol as of one session.
 
     Attributes:
@@ -182,16 +244,6 @@ class ForecastTool:
     live: bool = True
     views: Mapping[str, View] | None = None
 
-    @property
-    def symbols(self) -> dict[str, tuple[str, ...]]:
-        """Names by which people know the symbol, as `read_question` wants them."""
-        return {self.prices.symbol: (self.prices.name,)}
-
-    @property
-    def age_in_days(self) -> int | None:
-        """Calendar days from as_of to today; None when as_of was asked for."""
-        return None if self.today is None else int((self.today - self.prices.as_of).astype(int))
-
     def check(self, arguments: Mapping[str, Any]) -> Arguments:
         """Check the arguments of a call, whoever wrote them.
 
@@ -205,31 +257,18 @@ class ForecastTool:
         target = target_session(parse_day(day), self.prices.as_of)
         return Arguments(target, _levels(arguments.get("price_levels")))
 
-    def check_call(
-        self, name: str, parameters: Mapping[str, Any], arguments: Mapping[str, Any]
-    ) -> None:
-        """Check what the calls of all tools have in common: names of arguments, and the symbol.
-
-        Args:
-            name: of the tool that was called.
-            parameters: its schema.
-            arguments: of the call, whoever wrote them.
-
-        Raises:
-            UsageError: an argument is unknown, or the symbol is another one.
-        """
-        expected = parameters["properties"]
-        unknown = [argument for argument in arguments if argument not in expected]
-        if unknown:
-            raise UsageError(
-                f"unknown argument {shown(unknown[0])}; {name} takes {', '.join(expected)}"
-            )
-        self._check_symbol(arguments.get("symbol"))
-
     def forecast(self, target: np.datetime64) -> Forecast:
         """The whole predictive distribution behind a result, a person's view taken in."""
+        return self._made.get(target, lambda: self._forecast(target))
+
+    def _forecast(self, target: np.datetime64) -> Forecast:
         made, view = forecasts(self.fitted, self.prices, [target])[0], self.view_of(target)
         return made if view is None else blended(made, view)
+
+    @cached_property
+    def _made(self) -> Once[Forecast]:
+        # a year ahead takes a second of simulation, and more than one reader wants it
+        return Once(MOST_FORECASTS)
 
     def view_of(self, target: np.datetime64) -> View | None:
         """The view of a person that is taken in for a target, or None."""
@@ -280,14 +319,6 @@ class ForecastTool:
             return None
         backtest = bundled_scores(self.prices.symbol) if moves_as_bundled(self.prices) else None
         return choose(self.ledger, backtest, horizon, self.prices.as_of)
-
-    def _check_symbol(self, symbol: object) -> None:
-        known = self.prices.symbol
-        if not isinstance(symbol, str):
-            raise UsageError(f"symbol is {shown(symbol)}; this tool knows {known}")
-        same = symbol.strip().upper() in (known, self.prices.name.upper())
-        if not same and bundled_symbol(symbol) != known:
-            raise UsageError(f"symbol is {shown(symbol)}; this tool knows only {known}")
 
     def _volatility_ratio(self) -> float:
         """How far apart the two most alike regimes are."""

@@ -18,7 +18,7 @@ from belief.sessions import parse_day
 from belief_tools.forecast_tool import (
     LONGEST_DAY,
     ForecastResult,
-    ForecastTool,
+    OfOneSymbol,
     cents,
     money,
     rounded,
@@ -126,7 +126,7 @@ class HistoryResult:
         return json.dumps(fields, separators=(",", ":"))
 
 
-def run(tool: ForecastTool, arguments: Mapping[str, Any]) -> HistoryResult:
+def run(tool: OfOneSymbol, arguments: Mapping[str, Any]) -> HistoryResult:
     """Sum up the closes of a period, as known at the last session of the tool.
 
     Args:

@@ -230,7 +230,7 @@ def _table(recorded: Sequence[Recorded]) -> "pyarrow.Table":
     import pyarrow
 
     fields = _schema()
-    rows = [_flat(each) for each in recorded]
+    rows = [flat(each) for each in recorded]
     return pyarrow.Table.from_pylist(rows, schema=fields)
 
 
@@ -255,7 +255,12 @@ def _schema() -> "pyarrow.Schema":
     )  # fmt: skip
 
 
-def _flat(recorded: Recorded) -> dict[str, Any]:
+def flat(recorded: Recorded) -> dict[str, Any]:
+    """An entry and its score in one row: quantiles of a forecast, question and text of an answer.
+
+    Args:
+        recorded: the entry.
+    """
     entry = recorded.entry
     row: dict[str, Any] = {
         "symbol": recorded.symbol,

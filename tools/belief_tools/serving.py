@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from belief.errors import StalePrices, UnknownSymbol, UsageError
+from belief.errors import FitError, StalePrices, UnknownSymbol, UsageError
 from belief.fitted_model import FittedModel, code_fingerprint
 from belief.model_cache import cached_fit
 from belief.models import DEFAULT_MODEL, carry
@@ -18,7 +18,7 @@ from belief.prices import Prices
 from belief.sessions import horizon_of, last_closed_session
 from belief.sources import bundled_symbol, load_prices
 from belief.view import View
-from belief_tools.forecast_tool import ForecastTool
+from belief_tools.forecast_tool import ForecastTool, PricesTool
 from belief_tools.terminal import one_line
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class Asked:
         stale_ok: whether live prices may be older than they should.
         now: the moment.
         with_views: whether the views in the ledger are taken in.
+        may_fit: whether a model is fitted where none that is published serves.
     """
 
     symbol: str | None
@@ -57,6 +58,7 @@ class Asked:
     stale_ok: bool
     now: datetime.datetime
     with_views: bool = False
+    may_fit: bool = True
 
 
 def find_store() -> "Store | None":
@@ -81,7 +83,7 @@ def serve(asked: Asked) -> ForecastTool:
         StalePrices: live prices are more than `MOST_BEHIND` sessions old.
         PricesError: there are no prices of the symbol.
         UsageError: an argument makes no sense.
-        FitError: the model cannot be fitted.
+        FitError: the model cannot be fitted, or may not be.
         StoreError: there is a store, and it fails.
     """
     store = None if asked.csv is not None else find_store()
@@ -97,6 +99,21 @@ def serve(asked: Asked) -> ForecastTool:
         tool = _served(kept.prices, kept.publication, asked)
     views = _as_quoted(kept.views, tool.prices) if asked.with_views else None
     return dataclasses.replace(tool, ledger=kept.ledger, views=views)
+
+
+def serve_prices(asked: Asked) -> PricesTool:
+    """Prices alone, for what needs no model.
+
+    Raises:
+        StalePrices: live prices are more than `MOST_BEHIND` sessions old.
+        PricesError: there are no prices of the symbol.
+        UsageError: an argument makes no sense.
+        StoreError: there is a store, and it fails.
+    """
+    prices = stored_or_named(asked.symbol, asked.csv)
+    _refuse_stale(prices, asked)
+    cut = prices if asked.as_of is None else prices.until(asked.as_of)
+    return PricesTool(cut, _today(asked))
 
 
 class _Kept(NamedTuple):
@@ -233,6 +250,11 @@ def _carried(publication: "Publication", cut: Prices, *, exactly: bool) -> Fitte
 
 
 def _fitted_now(prices: Prices, asked: Asked) -> ForecastTool:
+    if not asked.may_fit:
+        raise FitError(
+            f"no published model of {prices.symbol} serves: there is none, or it is of another "
+            f"version or other prices; run belief refit {prices.symbol}, or start with --fit"
+        )
     cut = prices if asked.as_of is None else prices.until(asked.as_of)
     fitted = cached_fit(asked.model, cut)
     return ForecastTool(cut, fitted, _today(asked), live=asked.as_of is None)

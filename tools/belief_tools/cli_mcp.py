@@ -1,0 +1,119 @@
+"""`belief mcp`: the belief for the clients of the Model Context Protocol."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from belief.errors import BeliefError, UsageError
+from belief_tools import clock
+from belief_tools.terminal import say
+
+if TYPE_CHECKING:
+    from mcp.server import Server
+
+    from belief_tools.shared_desk import SharedDesk
+
+HOST, PORT = "127.0.0.1", 8000
+INTERRUPTED = 130
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+def mcp(
+    http: Annotated[
+        bool, typer.Option("--http", help="Serve HTTP at /mcp, not standard input and output.")
+    ] = False,
+    host: Annotated[
+        str | None,
+        typer.Option(
+            help="Address to listen at; any that other machines reach wants a BELIEF_MCP_TOKEN.  "
+            f"[default: {HOST}]",
+            show_default=False,
+        ),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            help=f"Port to listen at; 0 for any that is free.  [default: {PORT}]",
+            show_default=False,
+        ),
+    ] = None,
+    fit: Annotated[
+        bool, typer.Option("--fit", help="Fit a model where no published one serves.")
+    ] = False,
+    stale_ok: Annotated[
+        bool, typer.Option("--stale-ok", help="Answer from live prices even if they are old.")
+    ] = False,
+) -> None:
+    """Serve the belief to MCP clients: forecast_price, belief_now, track_record, price_history.
+
+    It answers from the models that belief refit publishes, and writes nothing.
+    """
+    if not http and (host is not None or port is not None):
+        raise UsageError("--host and --port say where --http listens; give it, or leave them out")
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="belief: %(message)s")
+    from belief_tools.mcp_server import build
+
+    desk = _desk(fit=fit, stale_ok=stale_ok)
+    try:
+        if http:
+            _serve_http(build(desk), desk, HOST if host is None else host, port)
+        else:
+            _serve_stdio(build(desk), desk)
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _desk(*, fit: bool, stale_ok: bool) -> "SharedDesk":
+    from belief_tools.serving import Asked, find_store
+    from belief_tools.shared_desk import SharedDesk
+
+    store = find_store()  # better to know now that it cannot be read
+    if store is not None:
+        store.close()
+    asked = Asked(None, None, None, "belief", stale_ok, clock.now(), may_fit=fit)
+    return SharedDesk(asked, clock.now)
+
+
+def _serve_stdio(server: "Server[Any]", desk: "SharedDesk") -> None:
+    import anyio
+
+    from belief_tools.mcp_server import run_stdio
+
+    # A thread that waits for a line of input cannot be called off: Ctrl-C ends the process itself,
+    # which has nothing open that it writes to.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    anyio.run(run_stdio, server, lambda: _warm_up(desk))
+
+
+def _serve_http(server: "Server[Any]", desk: "SharedDesk", host: str, port: int | None) -> None:
+    from belief_tools import mcp_http
+
+    token = mcp_http.token_for(host, os.environ)
+    listening = mcp_http.listen(host, PORT if port is None else port)
+    _warm_up(desk)
+    say(f"serving MCP at {mcp_http.address(listening)}")
+    mcp_http.run_http(mcp_http.application(server, host, token), listening)
+
+
+def _warm_up(desk: "SharedDesk") -> None:
+    """Have the first forecast made, so that the first question need not wait for it."""
+    threading.Thread(target=_forecast_once, args=(desk,), daemon=True).start()
+
+
+def _forecast_once(desk: "SharedDesk") -> None:
+    from belief.sessions import session_after
+
+    for symbol in desk.names():
+        try:
+            tool = desk.tool(symbol)
+        except BeliefError:  # whoever asks for it is told
+            continue
+        tool.forecast(session_after(tool.prices.as_of, 1))
+        return

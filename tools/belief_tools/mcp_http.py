@@ -1,0 +1,154 @@
+"""The MCP server over HTTP: who may speak to it, and where it listens."""
+
+import hmac
+import ipaddress
+import socket
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from belief.errors import BeliefError, UsageError
+
+if TYPE_CHECKING:
+    from mcp.server import Server
+
+TOKEN: Final = "BELIEF_MCP_TOKEN"
+PATH: Final = "/mcp"
+LARGEST_BODY: Final = 64 * 1024  # bytes; the largest sensible call has under one thousand
+LAST_PORT: Final = 65535
+PATIENCE: Final = 2  # seconds for answers under way when the server ends
+
+
+class BearerToken:
+    """Lets in those who know the token; to all others it says nothing but 401."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        """Stand before an application.
+
+        Args:
+            app: the application.
+            token: what a request must bring as its bearer token.
+        """
+        self._app, self._wanted = app, b"Bearer " + token.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] == "lifespan" or self._knows(scope):
+            await self._app(scope, receive, send)
+            return
+        await Response(status_code=401, headers={"WWW-Authenticate": "Bearer"})(
+            scope, receive, send
+        )
+
+    def _knows(self, scope: Scope) -> bool:
+        given = [value for name, value in scope["headers"] if name == b"authorization"]
+        return len(given) == 1 and hmac.compare_digest(given[0], self._wanted)
+
+
+def token_for(host: str, environ: Mapping[str, str]) -> str | None:
+    """The token that requests must bring; None where none is needed.
+
+    Args:
+        host: address that the server listens at.
+        environ: the environment.
+
+    Raises:
+        UsageError: others than this machine could reach the server, and there is no token.
+    """
+    token = environ.get(TOKEN, "").strip()
+    if not token and not is_loopback(host):
+        raise UsageError(
+            f"{host} can be reached from other machines; set {TOKEN} to the token that clients "
+            "must send, or listen at 127.0.0.1"
+        )
+    return token or None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address.
+
+    Example:
+        >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("0.0.0.0")
+        (True, True, False)
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def application(server: "Server[Any]", host: str, token: str | None) -> Starlette:
+    """The server as a web application at `PATH`.
+
+    Args:
+        server: of `belief_tools.mcp_server.build`.
+        host: address it listens at.
+        token: what requests must bring; None for nothing.
+    """
+    # a page in a browser on this machine can reach a loopback address under a name of its own
+    names = ("127.0.0.1", "localhost", "[::1]", host)
+    security = TransportSecuritySettings(
+        enable_dns_rebinding_protection=is_loopback(host),
+        allowed_hosts=[f"{name}:*" for name in names],
+        allowed_origins=[f"http://{name}:*" for name in names],
+    )
+    app = server.streamable_http_app(
+        streamable_http_path=PATH,
+        json_response=True,
+        stateless_http=True,
+        max_request_body_size=LARGEST_BODY,
+        transport_security=security,
+    )
+    if token is not None:
+        app.add_middleware(BearerToken, token=token)
+    return app
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Args:
+        host: address; of a name the first address it has.
+        port: number; 0 for any that is free.
+
+    Raises:
+        UsageError: there is no such port.
+        BeliefError: the address is not this machine's, or another program listens there.
+    """
+    if not 0 <= port <= LAST_PORT:
+        raise UsageError(f"port {port} is none; give 1 to {LAST_PORT}, or 0 for any that is free")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        reason = error.strerror or error
+        raise BeliefError(f"cannot listen at {host} port {port}: {reason}") from None
+
+
+def address(listening: socket.socket) -> str:
+    """Where clients find the server.
+
+    Args:
+        listening: of `listen`.
+    """
+    host, port = listening.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}{PATH}"
+
+
+def run_http(app: Starlette, listening: socket.socket) -> None:
+    """Serve until the process is told to end.
+
+    Args:
+        app: of `application`.
+        listening: of `listen`.
+    """
+    import uvicorn
+
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, timeout_graceful_shutdown=PATIENCE
+    )
+    uvicorn.Server(config).run(sockets=[listening])

@@ -52,6 +52,7 @@ ORDER = (
     "backtest",
     "backtest_summary",
     "track_record",
+    "backtest_sheet",
     "store_schema",
     "store_opening",
     "store",

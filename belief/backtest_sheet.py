@@ -45,7 +45,7 @@ class States(NamedTuple):
     @property
     def regime(self) -> npt.NDArray[np.intp]:
         """(n,) the likeliest regime at each origin."""
-        return np.argmax(self.probability, axis=1)
+        return np.asarray(np.argmax(self.probability, axis=1))
 
 
 class Share(NamedTuple):

@@ -251,6 +251,23 @@ def belief_figure(
     return figure
 
 
+def settle(figure: "Figure") -> None:
+    """Lay a figure out once and for all, so that it is drawn alike to the last byte.
+
+    The layout's solver leaves noise in the last digits of where the axes are, from which names
+    inside an SVG file are made.
+
+    Args:
+        figure: one of this package's, about to be saved.
+    """
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        axes.set_position(np.round(axes.get_position().bounds, 6).tolist())
+
+
 def _check_forecasts(prices: Prices, forecasts: Sequence[Forecast]) -> None:
     if not forecasts:
         raise ValueError("there are no forecasts to draw; give at least one")

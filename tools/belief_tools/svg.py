@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from belief.plots import QUIET
+from belief.plots import QUIET, settle
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,6 +46,7 @@ def as_svg(figure: "Figure", name: str) -> str:
     """
     import matplotlib
 
+    settle(figure)
     content = io.StringIO()
     undated = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     with matplotlib.rc_context({"svg.hashsalt": name}):

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from matplotlib import image
+from matplotlib.figure import Figure
 from sheets import NAMES, SESSION, made_up
 
 from belief.backtest import ABOUT
@@ -18,7 +19,9 @@ from belief.backtest_parts import REGIME_NAMES, STATES
 from belief.backtest_sheet import coverage_by_regime, coverage_by_year, states_of, worst_origins
 from belief.backtest_summary import columns_of, summarise
 from belief.errors import UsageError
+from belief.scores import hac_lag
 from belief_tools import tear_sheet
+from belief_tools.svg import as_svg, page_style
 from belief_tools.tear_sheet import html
 
 VOID = {"meta", "br", "img", "input", "link", "hr"}
@@ -206,6 +209,20 @@ def test_the_error_of_a_share_that_is_of_all_origins_is_that_of_their_mean(table
     assert share.standard_error == pytest.approx(row.coverage_90_se, rel=1e-9)
 
 
+def test_the_error_of_a_share_of_some_origins_is_that_of_a_regression_on_their_group(table):
+    from statsmodels.api import OLS
+
+    own, regime = columns_of(table, "garch_t", 5), (np.arange(160) // 20) % 4
+    groups = (regime[:, None] == np.arange(4)).astype(float)
+    lag = hac_lag(160, horizon=5)
+    fit = OLS(own["covered_50"].astype(float), groups).fit(
+        cov_type="HAC", cov_kwds={"maxlags": lag, "use_correction": False}
+    )
+    found = coverage_by_regime(own, states_of(table), 50, 5)
+    assert [each.share for each in found] == pytest.approx(list(fit.params), rel=1e-12)
+    assert [each.standard_error for each in found] == pytest.approx(list(fit.bse), rel=1e-9)
+
+
 def test_where_every_close_was_inside_no_error_is_told(table):
     own = columns_of(table, "belief", 1)
     own["covered_90"] = np.ones(160, dtype=bool)
@@ -263,6 +280,10 @@ def test_the_pictures_are_drawn_in_the_inks_of_the_page(text):
         assert ink not in text
     assert "currentColor" in text and "stroke: var(--quiet)" in text
     assert text.count("#595959") == 1  # where the page says what its quiet ink is
+    with page_style():
+        figure = Figure()
+        figure.subplots().plot([0, 1], color="#000000")
+        assert "#000000" not in as_svg(figure, "black")
 
 
 def test_markup_in_names_is_shown_and_never_obeyed(short):
@@ -272,6 +293,7 @@ def test_markup_in_names_is_shown_and_never_obeyed(short):
     found = html(short.replace_schema_metadata({ABOUT: json.dumps(said)}))
     assert "<script" not in found and "\x1b" not in found
     assert "&lt;script&gt;alert(1)&lt;/script&gt; $x$ &amp;" in found
+    assert "$x$ &amp;: mean log score gained" in found  # in a picture
     Page(found)
 
 

@@ -351,7 +351,7 @@ def _line(place: int) -> dict[str, Any]:
 
 
 def _doubt(windows: int) -> str:
-    return "" if windows >= FEWEST_WINDOWS else ":\ntoo few to judge"
+    return "" if windows >= FEWEST_WINDOWS else ":\ntoo few"
 
 
 def _bars(

@@ -163,7 +163,7 @@ def test_the_skill_drawn_is_the_gain_with_its_95_percent_interval(unbroken):
     assert list(gain) == pytest.approx([rows[0].gain], rel=1e-9)
     assert (low[0], high[0]) == pytest.approx((gain[0] - half, gain[0] + half), rel=1e-6)
     labels = [text.get_text() for text in axes.get_xticklabels()]
-    assert labels == ["1\n63 windows", "5\n13 windows:\ntoo few to judge"]
+    assert labels == ["1\n63 windows", "5\n13 windows:\ntoo few"]
     assert "NVDA: mean log score gained over chain" in axes.get_title(loc="left")
     [detail] = [text.get_text() for text in axes.texts]
     assert detail.startswith("63 origins from 2024-01-02 to 2024-04-02")

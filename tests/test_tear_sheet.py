@@ -122,9 +122,15 @@ def test_forecasts_that_are_worse_are_said_to_be_worse(undrawn):
 
 
 def test_too_few_windows_are_no_skill_however_large_the_gain(undrawn):
-    bold, rest = claim(html(made_up({"belief": 5.0, "garch_t": 0.0}, n=90, horizons=(1, 5))))
+    found = html(made_up({"belief": 5.0, "garch_t": 0.0}, n=90))
+    bold, rest = claim(found)
     assert "beyond chance 1 session ahead" in bold
     assert "too few to judge, with fewer than 20 windows that do not overlap, 5 sessions" in rest
+    near, far = Page(found).table("belief, compared with garch_t, by horizon")
+    assert near["t"][-1].isdigit() and far["t"].endswith("?")
+    assert far["verdict"] == "too few to judge"
+    _, alone = Page(found).table("All models, 5 sessions ahead")
+    assert (alone["verdict"], alone["gain"]) == ("reference", "-")
 
 
 def test_a_model_alone_has_no_skill_to_speak_of():
@@ -293,7 +299,8 @@ def test_markup_in_names_is_shown_and_never_obeyed(short):
     found = html(short.replace_schema_metadata({ABOUT: json.dumps(said)}))
     assert "<script" not in found and "\x1b" not in found
     assert "&lt;script&gt;alert(1)&lt;/script&gt; $x$ &amp;" in found
-    assert "$x$ &amp;: mean log score gained" in found  # in a picture
+    drawn = "$x$ &amp;: mean log score gained over garch_t; above 0 is better</text>"
+    assert drawn in found
     Page(found)
 
 

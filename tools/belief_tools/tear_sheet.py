@@ -132,9 +132,10 @@ SCORES: Final = (
     "Log score: log density given to the log return that came, nats; larger is better. CRPS of the "
     "log return; smaller is better, ratio below 1. Gain: log score less the reference's on the "
     "same origins; t-values and the 95 % intervals allow for overlap (HAC, Diebold and Mariano). "
-    "Windows: how many from origin to target do not overlap. In 50 % and in 90 %: share of closes "
-    "inside the central interval, % ± standard error. PIT: largest distance to "
-    "uniform; 0 is calibrated."
+    "Windows: how many from origin to target do not overlap; with fewer than "
+    f"{FEWEST_WINDOWS} a question mark says that there is too little to judge by. In 50 % and in "
+    "90 %: share of closes inside the central interval, % ± standard error. PIT: largest distance "
+    "to uniform; 0 is calibrated."
 )
 SKILL: Final = (
     "Better or worse is said only where the 95 % interval of the mean gain excludes 0 and at least "

@@ -8,6 +8,7 @@ import numpy as np
 from belief import backtest_sheet as sheet
 from belief.backtest_sheet import Share
 from belief.backtest_summary import paired
+from belief.track_record import FEWEST_WINDOWS
 from belief_tools.evaluation_headline import signed
 from belief_tools.report_page import Picture
 from belief_tools.tear_sheet_tables import Shown, ahead, interval
@@ -29,40 +30,33 @@ def described(shown: Shown, name: str, svg: str) -> Picture:
 
 
 def _skill(shown: Shown) -> str:
-    return _by_model(
-        [
-            (
-                model,
-                [
-                    f"{signed(skill.mean, 4)} ({interval(skill)}) {ahead([horizon])}"
-                    for horizon, skill in by_horizon.items()
-                    if skill is not None
-                ],
-            )
-            for model, by_horizon in shown.skill.items()
-        ]
-    )
+    told = [
+        f"{signed(skill.mean, 4)} ({interval(skill)}) {ahead([horizon])}"
+        for horizon, skill in shown.skill[shown.model].items()
+        if skill is not None
+    ]
+    few = f"fewer than {FEWEST_WINDOWS} windows that do not overlap at any horizon"
+    return f"{shown.model}: {', '.join(told) or few}"
 
 
 def _gain(shown: Shown) -> str:
     told = []
-    for model in shown.skill:
-        sums = []
-        for horizon in shown.ends:
-            pair = paired(shown.columns(model, horizon), shown.columns(shown.reference, horizon))
-            gain = pair[0]["log_score"] - pair[1]["log_score"]
-            sums.append(f"{signed(float(gain.sum()), 1)} nats {ahead([horizon])}")
-        told.append((model, sums))
-    return "In all " + _by_model(told)
+    for horizon in shown.ends:
+        own, base = paired(
+            shown.columns(shown.model, horizon), shown.columns(shown.reference, horizon)
+        )
+        gain = float((own["log_score"] - base["log_score"]).sum())
+        told.append(f"{signed(gain, 1)} nats {ahead([horizon])}")
+    return f"In all {shown.model}: {', '.join(told)}"
 
 
 def _pit(shown: Shown) -> str:
     told = [
-        f"{row.model} {row.pit_distance:.3f} {ahead([row.horizon])}"
+        f"{row.pit_distance:.3f} {ahead([row.horizon])}"
         for row in shown.rows
-        if row.horizon in shown.ends
+        if row.model == shown.model and row.horizon in shown.ends
     ]
-    return f"Largest distance to uniform: {', '.join(told)}"
+    return f"Largest distance to uniform of {shown.model}: {', '.join(told)}"
 
 
 def _reliability(shown: Shown) -> str:
@@ -108,10 +102,6 @@ def _staying(shown: Shown) -> str:
         for name, each in zip(shown.states.names, staying.T, strict=True)
     ]
     return f"At the single origins: {', '.join(told)}"
-
-
-def _by_model(told: list[tuple[str, list[str]]]) -> str:
-    return "; ".join(f"{model}: {', '.join(each) or 'too few to judge'}" for model, each in told)
 
 
 TOLD: Final[dict[str, tuple[Callable[[Shown], str], str]]] = {

@@ -20,7 +20,7 @@ from belief.backtest_summary import (
     summarise,
     usual_reference,
 )
-from belief.track_record import TOO_FEW, Skill
+from belief.track_record import FEWEST_WINDOWS, TOO_FEW, Skill
 from belief_tools.evaluation_headline import signed
 from belief_tools.report_page import Table
 
@@ -129,7 +129,7 @@ def scores(shown: Shown) -> Iterator[Table]:
 
 SCORE_HEAD: Final = (
     *("origins", "windows", "log score", "gain", "95 % interval", "t", "verdict"),
-    *("CRPS", "ratio", "t", "in 50 %", "in 90 %", "PIT"),
+    *("CRPS", "ratio", "its t", "in 50 %", "in 90 %", "PIT"),
 )
 
 
@@ -142,15 +142,20 @@ def _cells(shown: Shown, row: Row) -> list[str]:
         f"{row.log_score:.4f}",
         _number(row.gain, "+.4f"),
         interval(skill),
-        _number(row.t_value, "+.1f"),
+        _t(row, row.t_value),
         "reference" if row.model == shown.reference else verdict,
         f"{row.crps:.5f}",
         _number(row.crps_ratio, ".3f"),
-        _number(row.crps_t_value, "+.1f"),
+        _t(row, row.crps_t_value),
         _share(row.coverage_50, row.coverage_50_se),
         _share(row.coverage_90, row.coverage_90_se),
         f"{row.pit_distance:.3f}",
     ]
+
+
+def _t(row: Row, value: float | None) -> str:
+    doubt = "?" if value is not None and row.n_windows < FEWEST_WINDOWS else ""
+    return _number(value, "+.1f") + doubt
 
 
 def _number(value: float | None, form: str) -> str:

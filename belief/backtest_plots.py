@@ -125,7 +125,7 @@ def skill_by_horizon(
         _bars(axes, at, mean, (mean - low, high - mean), model, place)
     axes.set_xticks(
         range(len(horizons)),
-        [f"{h:,}\n{n_windows[h]:,} windows{_doubt(n_windows[h])}" for h in horizons],
+        [f"{h:,}\n{_told(n_windows[h])}" for h in horizons],
     )
     axes.set_xlim(-0.6, len(horizons) - 0.4)
     axes.set_xlabel("horizon (sessions), and windows that do not overlap")
@@ -350,8 +350,9 @@ def _line(place: int) -> dict[str, Any]:
     return {"color": COLOURS[place % len(COLOURS)], "linestyle": style, "linewidth": 1.3}
 
 
-def _doubt(windows: int) -> str:
-    return "" if windows >= FEWEST_WINDOWS else ":\ntoo few"
+def _told(windows: int) -> str:
+    doubt = "" if windows >= FEWEST_WINDOWS else ":\ntoo few"
+    return f"{windows:,} window{'' if windows == 1 else 's'}{doubt}"
 
 
 def _bars(

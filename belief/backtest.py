@@ -114,8 +114,10 @@ def walk_forward(
         target, horizon, last_close, close (at the target), log_return (natural, from origin to
         target), those of `backtest_parts.QUANTILES`, log_score (nats, of the log return), crps (of
         the log return), pit, absolute_error (of the median), interval_score (at 90 %), covered_50
-        to covered_95 (whether the central interval contains the close). Prices are in dollars of
-        the origin.
+        to covered_95 (whether the central interval contains the close), and of a model with states
+        what it held at the origin, otherwise null: regime_names, regime_probability, and the
+        transition probabilities in force and of the static fit, transition_matrix and
+        static_transition_matrix, (R, R) row by row. Prices are in dollars of the origin.
 
     Raises:
         UsageError: there are too few prices before the first origin, or there is no outcome.

@@ -9,7 +9,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from belief.errors import BeliefError, FitError, ImpossibleObservation
 from belief.fitted_model import FittedModel
 from belief.forecast import Forecast
 from belief.paths import write_whole
+from belief.posterior import Belief
 from belief.prices import Prices
 from belief.sessions import session_after
 
@@ -48,6 +49,9 @@ QUANTILES: Final = {
 COVERED: Final = {f"covered_{100 * level:.0f}": level for level in scores.LEVELS}
 SCORES: Final = ("log_score", "crps", "pit", "absolute_error", "interval_score")
 INTERVAL_LEVEL: Final = 0.9  # of the interval that is scored
+# What a model with states held at the origin; matrices row by row. Null for the others.
+REGIME_NAMES: Final = "regime_names"
+STATES: Final = ("regime_probability", "transition_matrix", "static_transition_matrix")
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,10 +85,14 @@ class Chain:
 
 
 class Scored(NamedTuple):
-    """A forecast and what came out: the close at its target, in dollars of its origin."""
+    """A forecast, the close at its target in dollars of its origin, and the belief at the origin.
+
+    The belief is None for a model without states.
+    """
 
     forecast: Forecast
     close: float
+    belief: Belief | None
 
 
 def finish(chain: Chain, part: int) -> bytes:
@@ -211,9 +219,10 @@ def _scored(chain: Chain, fitted: FittedModel, known: Prices) -> Iterator[Scored
     if np.isnan(closes).all():
         return
     ahead = models.forecasts(fitted, known, list(targets))
+    belief = models.belief(fitted) if fitted.model in models.BELIEVERS else None
     for forecast, close in zip(ahead, closes.tolist(), strict=True):
         if not np.isnan(close):
-            yield Scored(forecast, close)
+            yield Scored(forecast, close, belief)
 
 
 def closes_at(prices: Prices, origin: np.datetime64, targets: Days) -> Array:
@@ -252,6 +261,7 @@ def _rows(scored: list[Scored]) -> "pyarrow.Table":
         "log_return": np.log(close / last_close),
     }
     if scored:
+        columns |= _state_columns([each.belief for each in scored])
         columns |= _quantile_columns(forecasts)
         columns |= score_columns(quantiles, columns["log_return"], last_close)
     fields = schema()
@@ -264,12 +274,34 @@ def schema() -> "pyarrow.Schema":
     import pyarrow
 
     day, number = pyarrow.date32(), pyarrow.float64()
+    numbers = pyarrow.list_(number)
     return pyarrow.schema(
         [("model", pyarrow.string()), ("origin", day), ("target", day)]
         + [("horizon", pyarrow.int32())]
         + [(name, number) for name in ("last_close", "close", "log_return", *QUANTILES, *SCORES)]
         + [(name, pyarrow.bool_()) for name in COVERED]
+        + [(REGIME_NAMES, pyarrow.list_(pyarrow.string()))]
+        + [(name, numbers) for name in STATES]
     )
+
+
+def _state_columns(beliefs: list[Belief | None]) -> dict[str, list[Any]]:
+    """Regimes and the transition probabilities in force, by the names of `STATES`."""
+    rows: list[tuple[Any, ...]] = [
+        (None,) * (1 + len(STATES))
+        if held is None
+        else (
+            [regime.name for regime in held.regimes],
+            [regime.probability for regime in held.regimes],
+            held.transition_matrix.ravel(),
+            held.static_transition_matrix.ravel(),
+        )
+        for held in beliefs
+    ]
+    return {
+        name: list(column)
+        for name, column in zip((REGIME_NAMES, *STATES), zip(*rows, strict=True), strict=True)
+    }
 
 
 def _quantile_columns(forecasts: list[Forecast]) -> dict[str, Array]:

@@ -1,16 +1,18 @@
-"""Pictures of a backtest: gain over time, PIT, reliability, coverage by year.
+"""Pictures of a backtest: skill, gain over time, PIT, reliability, coverage, staying in a regime.
 
 Each function draws on the `Axes` it is given; `figures` puts them on figures of their own.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from belief import backtest_sheet as sheet
 from belief.backtest import about
+from belief.backtest_sheet import States, states_of
 from belief.backtest_summary import (
     Columns,
     check_reference,
@@ -18,7 +20,10 @@ from belief.backtest_summary import (
     paired,
     usual_reference,
 )
+from belief.few_state import BLOCK_LENGTH
+from belief.plots import QUIET, staying_panels
 from belief.scores import non_overlapping
+from belief.track_record import FEWEST_WINDOWS, STANDARD_ERRORS, Skill
 
 if TYPE_CHECKING:
     import pyarrow
@@ -32,10 +37,10 @@ Array = npt.NDArray[np.float64]
 COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINES: Final = ("-", "--", ":", "-.")
 MARKERS: Final = "osD^vPX"
-QUIET: Final = "#595959"
 N_BINS: Final = 20  # of the PIT
 BANDED: Final = 0.9  # of the counts that chance alone gives lie in the band
-YEARLY_LEVELS: Final = (50, 90)  # central intervals whose coverage is drawn by year
+LEVELS: Final = (50, 90)  # central intervals whose coverage is drawn by year and by regime
+WIDTH: Final = 0.7  # over which the models of one place on an axis are spread
 
 
 class Slice(NamedTuple):
@@ -62,7 +67,8 @@ def figures(table: "pyarrow.Table", reference: str | None = None) -> dict[str, "
         reference: model the others are compared with; by default `usual_reference`.
 
     Returns:
-        Name -> figure: log_score_gain, pit, reliability, coverage_by_year.
+        Name -> figure: skill_by_horizon and log_score_gain where there is more than one model;
+        pit, reliability, coverage_by_year; coverage_by_regime and staying where one has states.
 
     Raises:
         UsageError: the reference is not in the table.
@@ -76,13 +82,56 @@ def figures(table: "pyarrow.Table", reference: str | None = None) -> dict[str, "
         Slice(about(table)["symbol"], horizon, reference, _of_models(table, models, horizon))
         for horizon in dict.fromkeys((horizons[0], horizons[-1]))
     ]
-    yearly = [partial(coverage_by_year, level=level) for level in YEARLY_LEVELS]
-    return {
-        "log_score_gain": _figure(slices, [gain_over_time]),
-        "pit": _figure(slices, [pit_histogram]),
-        "reliability": _figure(slices, [reliability]),
-        "coverage_by_year": _figure(slices, yearly),
-    }
+    yearly = [partial(coverage_by_year, level=level) for level in LEVELS]
+    drawn = {}
+    if len(models) > 1:
+        drawn["skill_by_horizon"] = _skill_figure(table, models, reference, horizons)
+        drawn["log_score_gain"] = _figure(slices, [gain_over_time])
+    drawn["pit"] = _figure(slices, [pit_histogram])
+    drawn["reliability"] = _figure(slices, [reliability])
+    drawn["coverage_by_year"] = _figure(slices, yearly)
+    states = states_of(table)
+    if states is not None:
+        by_regime = [partial(coverage_by_regime, states=states, level=level) for level in LEVELS]
+        drawn["coverage_by_regime"] = _figure(slices, by_regime)
+        drawn["staying"] = _staying_figure(slices[0].symbol, states)
+    return drawn
+
+
+def skill_by_horizon(
+    axes: "Axes",
+    skill: Mapping[str, Mapping[int, Skill | None]],
+    n_windows: Mapping[int, int],
+    reference: str,
+) -> None:
+    """Draw the mean log score gained over the reference, with its 95 % interval, by horizon.
+
+    Args:
+        axes: where to draw.
+        skill: model -> horizon -> skill, see `belief.backtest_sheet.skills`; where it is None
+            nothing is drawn, for nothing can be said.
+        n_windows: horizon -> windows that do not overlap.
+        reference: name of the model they are compared with; it is the line at 0.
+    """
+    horizons = list(n_windows)
+    axes.axhline(0.0, color=QUIET, linewidth=1.0, label=f"{reference} (reference)")
+    for place, (model, by_horizon) in enumerate(skill.items()):
+        if model == reference:
+            continue
+        shift = WIDTH * ((place + 0.5) / len(skill) - 0.5)
+        known = [(x, by_horizon[h]) for x, h in enumerate(horizons) if by_horizon.get(h)]
+        at = np.array([x + shift for x, _ in known])
+        low, mean, high = np.array([found for _, found in known]).reshape(-1, 3).T
+        _bars(axes, at, mean, (mean - low, high - mean), model, place)
+    axes.set_xticks(
+        range(len(horizons)),
+        [f"{h:,}\n{_told(n_windows[h])}" for h in horizons],
+    )
+    axes.set_xlim(-0.6, len(horizons) - 0.4)
+    axes.set_xlabel("horizon (sessions), and windows that do not overlap")
+    axes.set_ylabel("log score gained\na forecast (nats)")
+    axes.grid(axis="y", color=QUIET, alpha=0.2, linewidth=0.6)
+    _legend(axes)
 
 
 def gain_over_time(axes: "Axes", shown: Slice) -> None:
@@ -92,8 +141,6 @@ def gain_over_time(axes: "Axes", shown: Slice) -> None:
         axes: where to draw.
         shown: the models; origins that the reference lacks are left out.
     """
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-
     base = shown.of_model[shown.reference]
     axes.axhline(0.0, color=QUIET, linewidth=1.0, label=f"{shown.reference} (reference)")
     for place, (model, columns) in enumerate(shown.of_model.items()):
@@ -101,10 +148,7 @@ def gain_over_time(axes: "Axes", shown: Slice) -> None:
         if model != shown.reference:
             gain = np.cumsum(own["log_score"] - other["log_score"])
             axes.plot(own["origin"], gain, label=model, **_line(place))
-    locator = AutoDateLocator(minticks=4, maxticks=8)  # type: ignore[no-untyped-call]
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
-    axes.set_xlabel("origin (date)")
+    _date_origins(axes)
     axes.set_ylabel("log score gained\nso far (nats)")
     _finish(axes, shown, "log score gained over the reference; rising is better")
 
@@ -163,17 +207,78 @@ def coverage_by_year(axes: "Axes", shown: Slice, *, level: int) -> None:
     axes.axhline(level, color=QUIET, linewidth=1.0, label=f"{level} %, as forecast")
     years: set[int] = set()
     for place, (model, columns) in enumerate(shown.of_model.items()):
-        year = columns["origin"].astype("datetime64[Y]").astype(int) + 1970
-        known, index = np.unique(year, return_inverse=True)
-        share = np.bincount(index, weights=columns[f"covered_{level}"]) / np.bincount(index)
+        found = sheet.coverage_by_year(columns, level, shown.horizon)
+        year = [int(each.group) for each in found]
+        share = [100.0 * each.share for each in found]
         marker = MARKERS[place % len(MARKERS)]
-        axes.plot(known, 100.0 * share, marker=marker, markersize=4, label=model, **_line(place))
-        years |= set(known.tolist())
+        axes.plot(year, share, marker=marker, markersize=4, label=model, **_line(place))
+        years |= set(year)
     axes.set_xticks(sorted(years)[:: 1 + len(years) // 16])
-    axes.set_ylim(-3.0, 103.0)
     axes.set_xlabel("year of the origin")
-    axes.set_ylabel(f"closes inside the\n{level} % interval (%)")
-    _finish(axes, shown, f"coverage of the central {level} % interval")
+    _finish_coverage(axes, shown, level, "")
+
+
+def coverage_by_regime(axes: "Axes", shown: Slice, *, states: States, level: int) -> None:
+    """Draw the share of closes inside a central interval, by the likeliest regime at the origin.
+
+    Args:
+        axes: where to draw.
+        shown: the models.
+        states: which regime that was, and by which model.
+        level: probability of the interval in percent: 50, 80, 90 or 95.
+    """
+    axes.axhline(level, color=QUIET, linewidth=1.0, label=f"{level} %, as forecast")
+    counts = dict.fromkeys(states.names, 0)
+    for place, (model, columns) in enumerate(shown.of_model.items()):
+        shift = WIDTH * ((place + 0.5) / len(shown.of_model) - 0.5)
+        found = sheet.coverage_by_regime(columns, states, level, shown.horizon)
+        at = np.array([states.names.index(each.group) + shift for each in found])
+        share = np.array([100.0 * each.share for each in found])
+        error = np.array([each.standard_error for each in found], dtype=np.float64)
+        half = 100.0 * STANDARD_ERRORS * error  # not a number where none can be told
+        # no share is below nothing or above all
+        reach = np.minimum(half, share), np.minimum(half, 100.0 - share)
+        _bars(axes, at, share, reach, model, place)
+        counts |= {each.group: max(counts[each.group], each.n) for each in found}
+    labels = [f"{name}\n{n:,} origins" for name, n in counts.items()]
+    axes.set_xticks(range(len(labels)), labels)
+    axes.set_xlim(-0.6, len(labels) - 0.4)
+    axes.set_xlabel(f"likeliest regime at the origin, as {states.model} saw it")
+    _finish_coverage(axes, shown, level, ", 95 % intervals (hollow: none can be told)")
+
+
+def staying_at_origins(panels: Sequence["Axes"], symbol: str, states: States) -> None:
+    """Draw the probability of staying in each regime as it was in force at the origins.
+
+    It moves with every session; drawn are means over blocks of 21 origins, aligned to the end.
+
+    Args:
+        panels: one `Axes` for each regime, from the top down.
+        symbol: whose prices.
+        states: what was in force.
+    """
+    n = states.origin.size
+    block = np.arange(n - 1, -1, -1) // BLOCK_LENGTH
+    first = np.flatnonzero(np.diff(block, prepend=block[0] + 1))
+    size = np.diff(first, append=n)[:, None]
+    staying, static = (
+        np.add.reduceat(np.diagonal(each, axis1=1, axis2=2), first) / size
+        for each in (states.transmat, states.static_transmat)
+    )
+    days = np.append(states.origin[first], states.origin[-1])
+    last = np.append(staying, staying[-1:], axis=0), np.append(static, static[-1:], axis=0)
+    known = bool(np.isfinite(static).all())  # a fit that goes on from another may leave it out
+    staying_panels(panels, states.names, days, last[0], last[1] if known else None)
+    for axes in panels:
+        _date_origins(axes)
+    for axes in panels[:-1]:
+        axes.set_xlabel("")
+    _title(
+        panels[0],
+        f"{symbol}: probability of staying one more session, by regime, as in force at the origins",
+        f"{n:,} origins from {states.origin[0]} to {states.origin[-1]}; model {states.model}, "
+        f"means over {BLOCK_LENGTH} origins{', beside the static fit (dashed)' if known else ''}",
+    )
 
 
 def _figure(slices: list[Slice], draws: Sequence[Callable[["Axes", Slice], None]]) -> "Figure":
@@ -182,11 +287,42 @@ def _figure(slices: list[Slice], draws: Sequence[Callable[["Axes", Slice], None]
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     n_rows = len(slices) * len(draws)
-    figure = Figure(figsize=(9.0, 3.6 * n_rows), layout=ConstrainedLayoutEngine(h_pad=0.12))
+    figure = Figure(figsize=(9.0, 3.2 * n_rows), layout=ConstrainedLayoutEngine(h_pad=0.12))
     places = figure.subplots(n_rows, 1, squeeze=False)[:, 0]
     pictures = [(draw, shown) for shown in slices for draw in draws]
     for axes, (draw, shown) in zip(places, pictures, strict=True):
         draw(axes, shown)
+    return figure
+
+
+def _skill_figure(
+    table: "pyarrow.Table", models: list[str], reference: str, horizons: list[int]
+) -> "Figure":
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.0, 3.6), layout="constrained")
+    axes = figure.subplots()
+    skill = {model: sheet.skills(table, model, reference, horizons) for model in models}
+    own = {horizon: columns_of(table, reference, horizon) for horizon in horizons}
+    n_windows = {horizon: _n_windows(own[horizon]) for horizon in horizons}
+    skill_by_horizon(axes, skill, n_windows, reference)
+    origin = own[horizons[0]]["origin"]
+    _title(
+        axes,
+        f"{about(table)['symbol']}: mean log score gained over {reference}; above 0 is better",
+        f"{origin.size:,} origins from {origin[0]} to {origin[-1]}; bars: 95 % intervals (HAC)",
+    )
+    return figure
+
+
+def _staying_figure(symbol: str, states: States) -> "Figure":
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    n_panels = len(states.names)
+    height = 0.6 + 1.15 * n_panels
+    figure = Figure(figsize=(9.0, height), layout=ConstrainedLayoutEngine(h_pad=0.08))
+    staying_at_origins(list(figure.subplots(n_panels, 1)), symbol, states)
     return figure
 
 
@@ -214,19 +350,62 @@ def _line(place: int) -> dict[str, Any]:
     return {"color": COLOURS[place % len(COLOURS)], "linestyle": style, "linewidth": 1.3}
 
 
+def _told(windows: int) -> str:
+    doubt = "" if windows >= FEWEST_WINDOWS else ":\ntoo few"
+    return f"{windows:,} window{'' if windows == 1 else 's'}{doubt}"
+
+
+def _bars(
+    axes: "Axes", at: Array, value: Array, reach: tuple[Array, Array], model: str, place: int
+) -> None:
+    """A model's points with how far their intervals reach down and up; hollow without one."""
+    look: dict[str, Any] = {
+        "color": COLOURS[place % len(COLOURS)],
+        "marker": MARKERS[place % len(MARKERS)],
+        "markersize": 5,
+        "linestyle": "",
+    }
+    known = np.isfinite(reach[0])
+    axes.errorbar(at[known], value[known], [r[known] for r in reach], label=model, **look)
+    axes.plot(at[~known], value[~known], markerfacecolor="none", **look)
+
+
+def _date_origins(axes: "Axes") -> None:
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = AutoDateLocator(minticks=4, maxticks=8)  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    axes.set_xlabel("origin (date)")
+
+
+def _finish_coverage(axes: "Axes", shown: Slice, level: int, beside: str) -> None:
+    low, high = axes.dataLim.intervaly
+    axes.set_ylim(
+        max(min(low, level - 10.0) - 3.0, -3.0), min(max(high, level + 10.0) + 3.0, 103.0)
+    )
+    axes.set_ylabel(f"closes inside the\n{level} % interval (%)")
+    _finish(axes, shown, f"coverage of the central {level} % interval{beside}")
+
+
 def _finish(axes: "Axes", shown: Slice, headline: str) -> None:
     """Title with what the picture rests on, and the legend beside, where it covers nothing."""
     columns = shown.of_model[shown.reference]
     plural = "s" if shown.horizon > 1 else ""
-    axes.set_title(
+    _title(
+        axes,
         f"{shown.symbol}, {shown.horizon} session{plural} ahead: {headline}",
-        loc="left",
-        fontsize=10,
-        pad=20,
-    )
-    axes.annotate(
         f"{columns['origin'].size:,} origins from {columns['origin'][0]} to "
         f"{columns['origin'][-1]}, {_n_windows(columns):,} windows that do not overlap",
+    )
+    axes.grid(axis="y", color=QUIET, alpha=0.2, linewidth=0.6)
+    _legend(axes)
+
+
+def _title(axes: "Axes", headline: str, detail: str) -> None:
+    axes.set_title(headline, loc="left", fontsize=10, pad=20)
+    axes.annotate(
+        detail,
         xy=(0.0, 1.0),
         xytext=(0.0, 6.0),
         xycoords="axes fraction",
@@ -234,5 +413,7 @@ def _finish(axes: "Axes", shown: Slice, headline: str) -> None:
         fontsize=8,
         color=QUIET,
     )
-    axes.grid(axis="y", color=QUIET, alpha=0.2, linewidth=0.6)
+
+
+def _legend(axes: "Axes") -> None:
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)

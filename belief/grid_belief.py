@@ -40,6 +40,7 @@ Flags = npt.NDArray[np.bool_]
 
 SESSIONS_PER_YEAR = 252
 BLOCK_LENGTH = 21
+HOLD_STATIC = ("belief", "grid_static")  # their first memory is the static fit
 N_REGIMES = 4
 # Share of the past that counts as belief where there is none, so that every regime has a row.
 TRACE = 1e-6
@@ -219,13 +220,22 @@ def hold_belief(fitted: FittedModel) -> Belief:
         as_of=fitted.known_through,
         regimes=_regimes(parameters),
         transition_matrix=regime_transmat(parameters),
-        static_transition_matrix=parameters["static_transmat"],
+        static_transition_matrix=_static_transmat(fitted),
         year_ago_transition_matrix=_known(parameters["year_ago_transmat"]),
         volatility=_volatility(weight, parameters["ahead"], yearly),
         volatility_interval_90=_bracket(np.sqrt(weight @ yearly), ahead),
         last_session=_last_session(parameters),
         n_sessions=fitted.n_sessions,
     )
+
+
+def _static_transmat(fitted: FittedModel) -> Array:
+    """The static fit's matrix: in force now where the model holds that fit, else as of its own."""
+    parameters = fitted.parameters
+    if fitted.model not in HOLD_STATIC:
+        return parameters["static_transmat"]
+    alone = {name: parameters[name][:1] for name in ("theta", "filtered", "total_score")}
+    return regime_transmat({**parameters, **alone})
 
 
 def _known(matrix: Array) -> Array | None:

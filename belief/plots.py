@@ -129,17 +129,26 @@ def belief_over_time(axes: "Axes", belief: Belief, session: Days, filtered: Arra
     )
 
 
-def staying_over_time(axes: "Axes", belief: Belief, session: Days, transmat: Array) -> None:
-    """Draw for each regime the probability of staying one more session, and the static fit's.
+def staying_over_time(
+    panels: Sequence["Axes"],
+    belief: Belief,
+    session: Days,
+    transmat: Array,
+    *,
+    n_sessions: int = SESSIONS_SHOWN,
+) -> None:
+    """Draw the probability of staying one more session, a panel for each regime.
 
-    The line of a regime that was seldom visited rests on few moves: its swings say little.
+    All panels have one scale. The line of a regime that was seldom visited rests on few moves: its
+    swings say little.
 
     Args:
-        axes: where to draw.
+        panels: (R,) where to draw, from the top down.
         belief: names the regimes and holds the transition matrix of the static fit (dashed).
         session: (T,) all sessions of the fit.
         transmat: (B, R, R) matrices of the fit, one per block of sessions aligned to the end; B is
             1 for one matrix for all time.
+        n_sessions: how many of the last sessions to show.
 
     Raises:
         ValueError: the shapes disagree.
@@ -152,28 +161,53 @@ def staying_over_time(axes: "Axes", belief: Belief, session: Days, transmat: Arr
     _check_shape("transmat", transmat, (n_blocks, len(names), len(names)))
     first = np.searchsorted(block, np.arange(n_blocks))
     days = np.append(session[first], session[-1])
-    for state, name in enumerate(names):
-        colour = REGIME_COLOURS[name]
-        staying = np.append(transmat[:, state, state], transmat[-1, state, state])
-        axes.plot(days, staying, drawstyle="steps-post", color=colour, label=name)
-        if n_blocks > 1:
-            static = belief.static_transition_matrix[state, state]
-            axes.plot(
-                days[[0, -1]], [static, static], "--", color=colour, label=f"{name}, static fit"
-            )
-    axes.set_xlim(session[0], session[-1])
-    axes.set_ylim(top=1.0)
-    axes.set_ylabel("probability of staying\none more session")
-    _date_sessions(axes)
-    _legend(axes)
+    staying = np.diagonal(transmat, axis1=1, axis2=2)
+    staying = np.append(staying, staying[-1:], axis=0)
+    shown = days >= session[-n_sessions:][0]
+    shown[:-1] |= shown[1:]  # the block under way where the panels begin
+    static = np.diag(belief.static_transition_matrix) if n_blocks > 1 else None
+    staying_panels(panels, names, days[shown], staying[shown], static)
+    for axes in panels:
+        axes.set_xlim(session[-n_sessions:][0], session[-1])
     beside = ": one matrix for all time"
     if n_blocks > 1:
         beside = f" beside the static fit (dashed); one matrix per {BLOCK_LENGTH} sessions"
     _title(
-        axes,
-        f"{belief.symbol}: transition probabilities over time, fitted through {belief.as_of}",
-        f"model {belief.model}{beside}; fitted to {belief.n_sessions:,} sessions",
+        panels[0],
+        f"{belief.symbol}: probability of staying one more session, by regime, fitted through "
+        f"{belief.as_of}",
+        f"model {belief.model}{beside}; {min(n_sessions, len(session)):,} of the "
+        f"{belief.n_sessions:,} sessions of the fit shown",
     )
+
+
+def staying_panels(
+    panels: Sequence["Axes"],
+    names: Sequence[str],
+    days: Days,
+    staying: Array,
+    static: Array | None,
+) -> None:
+    """Draw the probability of staying in each regime, in percent, as steps on one scale.
+
+    Args:
+        panels: (R,) where to draw, from the top down.
+        names: (R,) of the regimes.
+        days: (n,) from which each probability holds.
+        staying: (n, R) between 0 and 1.
+        static: the static fit's: (R,) for all days, (n, R) one for each, or None for none.
+    """
+    percent = 100.0 * staying
+    for state, (axes, name) in enumerate(zip(panels, names, strict=True)):
+        steps: dict[str, Any] = {"drawstyle": "steps-post"}
+        colour = REGIME_COLOURS[name]
+        axes.plot(days, percent[:, state], color=colour, linewidth=2.0, label=name, **steps)
+        if static is not None:
+            level = np.broadcast_to(100.0 * static, percent.shape)[:, state]
+            axes.plot(days, level, "--", color=QUIET, linewidth=1.2, label="static fit", **steps)
+        axes.set_ylabel("staying\n(%)")
+        axes.grid(axis="y", color=QUIET, alpha=0.2, linewidth=0.6)
+    _stack_panels(panels)
 
 
 def belief_figure(
@@ -192,7 +226,8 @@ def belief_figure(
         n_sessions: how many sessions of belief to show.
 
     Returns:
-        `Figure` with three `Axes`, one below the other.
+        `Figure` with forecast, belief, and a panel for each regime's probability of staying, one
+        below the other.
 
     Raises:
         ValueError: model, prices and forecasts do not belong together.
@@ -206,12 +241,31 @@ def belief_figure(
         )
     session, belief = observe(prices).session, models.belief(fitted)
     filtered = models.states_over_time(fitted, prices)
-    figure = Figure(figsize=(9.0, 11.5), layout=ConstrainedLayoutEngine(h_pad=0.12))
-    fan, regimes, staying = figure.subplots(3, 1)
+    height = (3.8, 3.8, *(1.15 for _ in belief.regimes))
+    figure = Figure(figsize=(9.0, sum(height)), layout=ConstrainedLayoutEngine(h_pad=0.08))
+    fan, regimes, *panels = figure.subplots(len(height), 1, height_ratios=height)
     fan_chart(fan, prices, forecasts)
     belief_over_time(regimes, belief, session[-n_sessions:], filtered[-n_sessions:])
-    staying_over_time(staying, belief, session, models.transmat_over_time(fitted, prices))
+    transmat = models.transmat_over_time(fitted, prices)
+    staying_over_time(panels, belief, session, transmat, n_sessions=n_sessions)
     return figure
+
+
+def settle(figure: "Figure") -> None:
+    """Lay a figure out once and for all, so that it is drawn alike to the last byte.
+
+    The layout's solver leaves noise in the last digits of where the axes are, from which names
+    inside an SVG file are made.
+
+    Args:
+        figure: one of this package's, about to be saved.
+    """
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        axes.set_position(np.round(axes.get_position().bounds, 6).tolist())
 
 
 def _check_forecasts(prices: Prices, forecasts: Sequence[Forecast]) -> None:
@@ -274,6 +328,18 @@ def _scale_prices(axes: "Axes", prices: Prices) -> None:
     axes.grid(axis="y", color=QUIET, alpha=0.2, linewidth=0.6)
     scale = "\nlogarithmic scale" if logarithmic else ""
     axes.set_ylabel(f"closing price, {prices.currency} of {prices.as_of}{scale}")
+
+
+def _stack_panels(panels: Sequence["Axes"]) -> None:
+    """Give panels one below the other one scale, and dates to the lowest alone."""
+    low = min(axes.dataLim.y0 for axes in panels)
+    for axes in panels:
+        axes.set_ylim(max(low - 3.0, 0.0), 100.0)
+        _date_sessions(axes)
+        _legend(axes)
+    for axes in panels[:-1]:
+        axes.tick_params(axis="x", labelbottom=False)
+        axes.set_xlabel("")
 
 
 def _legend(axes: "Axes", *, reverse: bool = False) -> None:

@@ -278,20 +278,38 @@ def _distance(scored: int, horizon: int) -> float:
     return max(scored, horizon) / min(scored, horizon)
 
 
-def _skill(own: Scored, base: Scored, horizon: int, windows: int) -> Skill | None:
-    """Compare on the origins that both have; None where there is too little to judge by."""
-    _, mine, theirs = np.intersect1d(own.origin, base.origin, return_indices=True)
-    n, lag = mine.size, hac_lag(max(mine.size, 1), horizon=horizon)
-    if n < len(own):
-        windows = non_overlapping(own.origin[mine], own.target[mine])
-    if windows < FEWEST_WINDOWS or n <= lag:
+def skill_of(gain: Array, windows: int, horizon: int) -> Skill | None:
+    """Judge the log scores of a model less those of a reference.
+
+    Args:
+        gain: (n,) differences in nats, in the order of the origins.
+        windows: how many of their windows do not overlap.
+        horizon: sessions from origin to target.
+
+    Returns:
+        The interval, or None where there is too little to judge by.
+
+    Example:
+        >>> skill_of(np.tile([0.0, 0.2], 50), 100, 1).word, skill_of(np.ones(9), 9, 1)
+        ('better than', None)
+    """
+    lag = hac_lag(max(gain.size, 1), horizon=horizon)
+    if windows < FEWEST_WINDOWS or gain.size <= lag:
         return None
-    gain = own.log_score[mine].astype(np.float64) - base.log_score[theirs].astype(np.float64)
     found = mean_difference(gain, lag)
     if not math.isfinite(found.standard_error):
         return None  # all differences the same: they say nothing of what chance does
     half = STANDARD_ERRORS * found.standard_error
     return Skill(found.mean - half, found.mean, found.mean + half)
+
+
+def _skill(own: Scored, base: Scored, horizon: int, windows: int) -> Skill | None:
+    """Compare on the origins that both have; None where there is too little to judge by."""
+    _, mine, theirs = np.intersect1d(own.origin, base.origin, return_indices=True)
+    if mine.size < len(own):
+        windows = non_overlapping(own.origin[mine], own.target[mine])
+    gain = own.log_score[mine].astype(np.float64) - base.log_score[theirs].astype(np.float64)
+    return skill_of(gain, windows, horizon)
 
 
 def scores_from_parquet(path: Path) -> Scored:

@@ -107,10 +107,11 @@ def test_the_pictures_are_in_the_folder_and_files_are_as_open_as_others_here(unb
     folder, _ = unbroken
     drawn = sorted((folder / "pictures").iterdir())
     assert [path.name for path in drawn] == [
+        "coverage_by_regime.png",
         "coverage_by_year.png",
-        "log_score_gain.png",
         "pit.png",
         "reliability.png",
+        "staying.png",
     ]
     plain = folder / "plain"
     plain.touch()
@@ -199,6 +200,9 @@ def test_figures_stand_under_their_headings(capsys):
         (("--out", "."), ("--out", "is not a file")),
         (("--plot", "nowhere/pictures"), ("--plot", "no folder nowhere")),
         (("--plot", "/dev/null"), ("--plot", "is not a folder")),
+        (("--html", "nowhere/sheet.html"), ("--html", "no folder nowhere")),
+        (("--html", "."), ("--html", "is not a file")),
+        (("--out", "one.x", "--html", "one.x"), ("--out and --html are both one.x",)),
         (("--symbol", "NO SUCH"), ("NO SUCH",)),
     ],
 )
@@ -254,6 +258,22 @@ def test_on_a_terminal_there_is_a_bar_and_off_it_there_is_none(unbroken, tmp_pat
     assert b"/83" in shown and b"origins" in shown
     assert b"\x1b" not in out and b"1 session ahead" in out
     assert "origins" not in unbroken[1].stderr
+
+
+def test_the_tear_sheet_is_one_page_that_replaces_no_other_kind_of_file(unbroken, tmp_path):
+    (tmp_path / "notes.html").write_text("my own", encoding="utf-8")
+    out = ("--out", tmp_path / "table.parquet")
+    refused = run(unbroken[0] / "cache", *out, "--html", tmp_path / "notes.html")
+    assert refused.returncode == 2 and "is there and no HTML file" in refused.stderr
+    assert (tmp_path / "notes.html").read_text(encoding="utf-8") == "my own"
+    sheets = []
+    for _ in range(2):  # the second replaces the first
+        finished = run(unbroken[0] / "cache", *out, "--html", tmp_path / "sheet.html")
+        assert finished.returncode == 0, finished.stderr
+        assert "the tear sheet is in " in finished.stderr.splitlines()[-1]
+        sheets.append((tmp_path / "sheet.html").read_bytes())
+    assert sheets[0].startswith(b"<!DOCTYPE html>") and sheets[0] == sheets[1]
+    assert "Forecasts of NVDA by chain" in sheets[0].decode()
 
 
 def test_a_file_that_cannot_be_replaced_stays_as_it_was(tmp_path):

@@ -5,10 +5,13 @@ import pyarrow as pa
 import pytest
 from walked import unbroken_walk
 
+from belief import models
 from belief.backtest import about
 from belief.backtest_plots import figures
-from belief.backtest_summary import Row, summarise
+from belief.backtest_sheet import states_of
+from belief.backtest_summary import Row, columns_of, summarise
 from belief.errors import UsageError
+from belief.sources import load_prices
 
 
 @pytest.fixture(scope="module")
@@ -114,9 +117,13 @@ def test_a_reference_that_is_not_there_is_named(unbroken):
 
 def test_the_pictures_show_every_model_at_the_shortest_and_the_longest_horizon(unbroken):
     drawn = figures(unbroken, "chain")
-    assert list(drawn) == ["log_score_gain", "pit", "reliability", "coverage_by_year"]
-    for name, figure in drawn.items():
-        assert len(figure.axes) == (4 if name == "coverage_by_year" else 2)
+    assert list(drawn) == [
+        *("skill_by_horizon", "log_score_gain", "pit", "reliability"),
+        *("coverage_by_year", "coverage_by_regime", "staying"),
+    ]
+    for name in ("log_score_gain", "pit", "reliability", "coverage_by_year", "coverage_by_regime"):
+        figure = drawn[name]
+        assert len(figure.axes) == (4 if name.startswith("coverage") else 2)
         for axes in figure.axes:
             labels = [text.get_text() for text in axes.get_legend().get_texts()]
             assert any("chain" in label for label in labels) and "few_state_static" in labels
@@ -137,3 +144,79 @@ def test_coverage_by_year_is_that_of_the_year(unbroken):
     (line,) = (line for line in axes.lines if line.get_label() == "chain")
     assert list(line.get_xdata()) == [2024]
     assert line.get_ydata()[0] == pytest.approx(100 * summarise(unbroken)[0].coverage_90, rel=1e-12)
+
+
+def errorbar(axes, model):
+    """Places, values and both ends of the bars of a model."""
+    [found] = [each for each in axes.containers if each.get_label() == model]
+    ends = np.array([segment[:, 1] for segment in found.lines[2][0].get_segments()])
+    return *found.lines[0].get_data(), ends.reshape(-1, 2).T
+
+
+def test_the_skill_drawn_is_the_gain_with_its_95_percent_interval(unbroken):
+    axes = figures(unbroken, "chain")["skill_by_horizon"].axes[0]
+    rows = [row for row in summarise(unbroken, "chain") if row.model == "few_state_static"]
+    _, gain, (low, high) = errorbar(axes, "few_state_static")
+    half = abs(rows[0].gain / rows[0].t_value) * 1.959964
+    # 13 windows of five sessions are too few: nothing is drawn, and the axis says why
+    assert (rows[0].n_windows, rows[1].n_windows) == (63, 13)
+    assert list(gain) == pytest.approx([rows[0].gain], rel=1e-9)
+    assert (low[0], high[0]) == pytest.approx((gain[0] - half, gain[0] + half), rel=1e-6)
+    labels = [text.get_text() for text in axes.get_xticklabels()]
+    assert labels == ["1\n63 windows", "5\n13 windows:\ntoo few"]
+    assert "NVDA: mean log score gained over chain" in axes.get_title(loc="left")
+    [detail] = [text.get_text() for text in axes.texts]
+    assert detail.startswith("63 origins from 2024-01-02 to 2024-04-02")
+
+
+def test_the_coverage_drawn_by_regime_is_a_count(unbroken):
+    states = states_of(unbroken)
+    assert states.model == "chain"
+    axes = figures(unbroken, "chain")["coverage_by_regime"].axes[0]
+    own = columns_of(unbroken, "few_state_static", 1)
+    counted = [
+        100.0 * own["covered_50"][states.regime == place].mean()
+        for place in range(len(states.names))
+        if (states.regime == place).any()
+    ]
+    _, share, (low, high) = errorbar(axes, "few_state_static")
+    hollow = [line for line in axes.lines if line.get_markerfacecolor() == "none"]
+    alone = [value for line in hollow for value in line.get_ydata()]
+    assert set(share) <= set(counted) and len(share) > 0
+    assert {0.0, 100.0} >= set(counted) - set(share) and set(counted) - set(share) <= set(alone)
+    assert (low < share).all() and (share < high).all()
+    assert (low >= 0.0).all() and (high <= 100.0).all()
+    assert axes.get_xlabel() == "likeliest regime at the origin, as chain saw it"
+    sizes = [int(text.get_text().split()[-2]) for text in axes.get_xticklabels()]
+    assert sum(sizes) == 63
+
+
+def test_the_staying_drawn_is_the_mean_of_what_was_in_force(unbroken):
+    states = states_of(unbroken)
+    panels = figures(unbroken, "chain")["staying"].axes
+    for place, (axes, name) in enumerate(zip(panels, states.names, strict=True)):
+        [drawn] = [line for line in axes.lines if line.get_label() == name]
+        staying = 100.0 * states.transmat[:, place, place]
+        means = staying.reshape(3, 21).mean(axis=1)
+        np.testing.assert_allclose(drawn.get_ydata(), [*means, means[-1]], rtol=1e-12)
+        assert list(drawn.get_xdata()) == [*states.origin[[0, 21, 42]], states.origin[-1]]
+        assert (axes.get_ylabel(), axes.get_ylim()[1]) == ("staying\n(%)", 100.0)
+    assert "63 origins from 2024-01-02 to 2024-04-02" in panels[0].texts[0].get_text()
+
+
+def test_the_states_kept_are_those_of_the_model_at_the_origin(unbroken):
+    states, last = states_of(unbroken), np.datetime64("2024-04-02")
+    prices = load_prices("NVDA")
+    fitted = None
+    for place, origin in enumerate(states.origin):
+        if place in (0, 40):
+            known = prices.until(origin)
+            fitted = models.fit("chain", known, start=fitted and models.carry(fitted, known))
+    held = models.belief(models.carry(fitted, prices.until(last)))
+    assert states.origin[-1] == last
+    assert states.names == tuple(regime.name for regime in held.regimes)
+    shown = [regime.probability for regime in held.regimes]
+    np.testing.assert_allclose(states.probability[-1], shown, rtol=1e-12)
+    np.testing.assert_allclose(states.transmat[-1], held.transition_matrix, rtol=1e-12)
+    static = held.static_transition_matrix
+    np.testing.assert_allclose(states.static_transmat[-1], static, rtol=1e-12)

@@ -17,6 +17,7 @@ from belief.observations import Observations, observe
 from belief.posterior import REGIME_NAMES
 from belief.sources import load_prices
 from belief.volatility_grid import NAMES, values_of
+from belief.volatility_grid_fit import HALF_LIVES
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +193,27 @@ def test_a_year_ago_is_what_a_fit_of_that_day_says_about_the_same_regimes(fitted
         held.year_ago_transition_matrix, regime_transmat(moved.parameters), atol=0.03
     )
     assert np.abs(held.year_ago_transition_matrix - held.transition_matrix).max() > 1e-3
+
+
+def test_a_static_fit_that_is_a_memory_stands_beside_with_its_matrix_of_the_last_session(
+    fitted, held, nvda
+):
+    holding = {name for name, half_life in HALF_LIVES.items() if half_life[0] == math.inf}
+    assert holding == set(grid_belief.HOLD_STATIC)
+    np.testing.assert_allclose(
+        held.static_transition_matrix, fitted.parameters["static_transmat"], rtol=1e-9, atol=1e-15
+    )
+    later = models.carry(fitted, nvda.until(np.datetime64("2004-08-31")))
+    _, _, filtered, kernel = next(views(later.parameters))
+    group, usual = members(later.parameters), later.parameters["occupancy"]
+    share = (1.0 - grid_belief.TRACE) * filtered + grid_belief.TRACE * usual
+    moves = (group * share) @ kernel @ group.T
+    np.testing.assert_allclose(
+        models.belief(later).static_transition_matrix,
+        moves / moves.sum(axis=1, keepdims=True),
+        rtol=1e-9,
+        atol=1e-12,
+    )
 
 
 def test_a_static_fit_compares_with_itself(static, fitted):

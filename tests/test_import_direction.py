@@ -55,6 +55,7 @@ ORDER = (
     "backtest",
     "backtest_summary",
     "track_record",
+    "backtest_sheet",
     "store_schema",
     "store_opening",
     "store",

@@ -21,6 +21,7 @@ from belief.plots import (
     belief_figure,
     belief_over_time,
     fan_chart,
+    settle,
     staying_over_time,
 )
 from belief.posterior import REGIME_NAMES
@@ -29,6 +30,7 @@ from belief.sources import load_prices
 
 AS_OF = np.datetime64("2024-03-01")
 HORIZONS = (1, 5, 19)
+REGIMES = ("calm", "normal", "turbulent")
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +63,11 @@ def axes():
     return Figure(figsize=(9.0, 4.0), layout="constrained").subplots()
 
 
+@pytest.fixture
+def panels():
+    return list(Figure(figsize=(9.0, 4.0), layout="constrained").subplots(3, 1))
+
+
 def save(axes, path):
     """Draw for real: only drawing runs tick locators, formatters and the layout."""
     axes.figure.savefig(path)
@@ -90,7 +97,7 @@ def area(axes, label):
 def visible_texts(axes):
     low, high = sorted(axes.get_xlim())
     bottom, top = sorted(axes.get_ylim())
-    return [
+    texts = [
         *(child for child in axes.get_children() if isinstance(child, Text) and child.get_text()),
         axes.xaxis.label,
         axes.yaxis.label,
@@ -98,6 +105,7 @@ def visible_texts(axes):
         *(t.label1 for t in axes.xaxis.get_major_ticks() if low <= t.get_loc() <= high),
         *(t.label1 for t in axes.yaxis.get_major_ticks() if bottom <= t.get_loc() <= top),
     ]
+    return [text for text in texts if text.get_visible() and text.get_text()]
 
 
 def assert_readable(figure):
@@ -240,72 +248,100 @@ def test_beliefs_that_do_not_fit_the_sessions_are_refused(axes, fitted, observat
         belief_over_time(axes, belief(fitted), observations.session[:5], np.full((4, 3), 1 / 3))
 
 
-def test_the_lines_follow_the_matrices_in_force_session_by_session(
-    axes, fitted, observations, tmp_path
+def test_each_panel_follows_the_matrices_in_force_session_by_session(
+    panels, fitted, observations, tmp_path
 ):
     parameters = fitted.parameters
-    staying_over_time(axes, belief(fitted), observations.session, parameters["transmat"])
-    save(axes, tmp_path / "staying.png")
+    transmat = parameters["transmat"]
+    n = len(observations)
+    staying_over_time(panels, belief(fitted), observations.session, transmat, n_sessions=n)
+    save(panels[0], tmp_path / "staying.png")
     path = transmat_path(
-        Parameters(parameters["startprob"], parameters["transmat"], 0.0, parameters["scale"], 5.0),
-        len(observations),
+        Parameters(parameters["startprob"], transmat, 0.0, parameters["scale"], 5.0), n
     )
-    for state, name in enumerate(("calm", "normal", "turbulent")):
+    for state, (axes, name) in enumerate(zip(panels, REGIMES, strict=True)):
         drawn = line(axes, name)
         assert drawn.get_drawstyle() == "steps-post"
         # a step holds from its day until the next one
         step = np.searchsorted(drawn.get_xdata(), observations.session, side="right") - 1
-        np.testing.assert_array_equal(drawn.get_ydata()[step], path[:, state, state])
+        np.testing.assert_array_equal(drawn.get_ydata()[step], 100.0 * path[:, state, state])
         assert drawn.get_xdata()[-1] == AS_OF
 
 
-def test_the_static_fit_is_dashed_beside_its_regime(axes, fitted, static, observations):
-    staying_over_time(axes, belief(fitted), observations.session, fitted.parameters["transmat"])
-    matrix = static.parameters["transmat"][0]
-    for state, name in enumerate(("calm", "normal", "turbulent")):
-        dashed = line(axes, f"{name}, static fit")
-        assert list(dashed.get_ydata()) == [matrix[state, state]] * 2
-        assert dashed.get_linestyle() == "--"
-        assert dashed.get_color() == line(axes, name).get_color()
-
-
-def test_the_transitions_say_what_they_are_and_what_they_rest_on(
-    axes, fitted, observations, tmp_path
+def test_the_panels_show_the_last_sessions_with_the_block_they_begin_in(
+    panels, fitted, observations
 ):
-    staying_over_time(axes, belief(fitted), observations.session, fitted.parameters["transmat"])
-    save(axes, tmp_path / "staying.png")
-    title = "NVDA: transition probabilities over time, fitted through 2024-03-01"
-    assert title in words(axes)
-    assert f"one matrix per {BLOCK_LENGTH} sessions; fitted to 6,317 sessions" in words(axes)
-    assert "model few_state beside the static fit (dashed)" in words(axes)
-    assert axes.get_ylabel() == "probability of staying\none more session"
-    assert axes.get_xlabel() == "session (date)"
-    assert axes.get_ylim()[1] == 1.0
+    transmat, session = fitted.parameters["transmat"], observations.session
+    staying_over_time(panels, belief(fitted), session, transmat, n_sessions=100)
+    for state, (axes, name) in enumerate(zip(panels, REGIMES, strict=True)):
+        drawn = line(axes, name)
+        # blocks are aligned to the end: 95 sessions are whole ones, 5 lie in the one before
+        np.testing.assert_array_equal(drawn.get_ydata()[:-1], 100.0 * transmat[-5:, state, state])
+        low, high = axes.get_xlim()
+        assert (low, high) == (date2num(session[-100]), date2num(AS_OF))
+        assert drawn.get_xdata()[0] <= session[-100] < drawn.get_xdata()[1]
 
 
-def test_one_matrix_for_all_time_is_a_level_line(axes, static, observations, tmp_path):
-    staying_over_time(axes, belief(static), observations.session, static.parameters["transmat"])
-    save(axes, tmp_path / "staying.png")
-    assert set(line(axes, "calm").get_ydata()) == {static.parameters["transmat"][0, 0, 0]}
+def test_the_static_fit_is_dashed_in_the_panel_of_its_regime(panels, fitted, static, observations):
+    staying_over_time(panels, belief(fitted), observations.session, fitted.parameters["transmat"])
+    matrix = static.parameters["transmat"][0]
+    for state, axes in enumerate(panels):
+        dashed = line(axes, "static fit")
+        assert set(dashed.get_ydata()) == {100.0 * matrix[state, state]}
+        assert dashed.get_linestyle() == "--"
 
 
-def test_matrices_that_do_not_fit_the_sessions_are_refused(axes, fitted, observations):
+def test_the_panels_have_one_scale_and_dates_below_the_lowest(
+    panels, fitted, observations, tmp_path
+):
+    staying_over_time(panels, belief(fitted), observations.session, fitted.parameters["transmat"])
+    save(panels[0], tmp_path / "staying.png")
+    assert len({axes.get_ylim() for axes in panels}) == 1
+    assert panels[0].get_ylim()[1] == 100.0
+    lowest = min(
+        line(axes, name).get_ydata().min() for axes, name in zip(panels, REGIMES, strict=True)
+    )
+    assert panels[0].get_ylim()[0] <= lowest
+    assert [axes.get_ylabel() for axes in panels] == ["staying\n(%)"] * 3
+    assert [axes.get_xlabel() for axes in panels] == ["", "", "session (date)"]
+
+
+def test_the_transitions_say_what_they_are_and_what_they_rest_on(panels, fitted, observations):
+    staying_over_time(panels, belief(fitted), observations.session, fitted.parameters["transmat"])
+    title = "NVDA: probability of staying one more session, by regime, fitted through 2024-03-01"
+    assert title in words(panels[0])
+    told = f"one matrix per {BLOCK_LENGTH} sessions; 1,260 of the 6,317 sessions of the fit shown"
+    assert told in words(panels[0])
+    assert "model few_state beside the static fit (dashed)" in words(panels[0])
+
+
+def test_one_matrix_for_all_time_is_a_level_line(panels, static, observations, tmp_path):
+    staying_over_time(panels, belief(static), observations.session, static.parameters["transmat"])
+    save(panels[0], tmp_path / "staying.png")
+    level = 100.0 * static.parameters["transmat"][0, 0, 0]
+    assert set(line(panels[0], "calm").get_ydata()) == {level}
+    assert [each.get_label() for each in panels[0].get_lines()] == ["calm"]
+
+
+def test_matrices_that_do_not_fit_the_sessions_are_refused(panels, fitted, observations):
     with pytest.raises(ValueError, match=r"transmat has shape \(300, 3, 3\).*want \(301, 3, 3\)"):
         staying_over_time(
-            axes, belief(fitted), observations.session, fitted.parameters["transmat"][1:]
+            panels, belief(fitted), observations.session, fitted.parameters["transmat"][1:]
         )
 
 
 def test_the_figure_holds_all_three_and_no_text_overlaps(fitted, prices, month, tmp_path):
     figure = belief_figure(fitted, prices, month, n_sessions=500)
     figure.savefig(tmp_path / "figure.png")
-    fan, regimes, staying = figure.axes
+    fan, regimes, *panels = figure.axes
     assert "forecast from 2024-03-01" in words(fan)
     assert "500 sessions shown" in words(regimes)
-    assert "transition probabilities" in words(staying)
-    np.testing.assert_array_equal(
-        line(staying, "calm").get_ydata()[:-1], fitted.parameters["transmat"][:, 0, 0]
-    )
+    assert "probability of staying" in words(panels[0])
+    for state, (axes, name) in enumerate(zip(panels, REGIMES, strict=True)):
+        drawn = line(axes, name).get_ydata()[:-1]
+        known = 100.0 * fitted.parameters["transmat"][:, state, state]
+        np.testing.assert_array_equal(drawn, known[-len(drawn) :])
+        assert axes.get_xlim() == regimes.get_xlim()
     filtered = states_over_time(fitted, observe(prices))
     low, high = area(regimes, "calm")[date2num(AS_OF)]
     assert high - low == pytest.approx(filtered[-1, 0], rel=1e-9)
@@ -316,6 +352,18 @@ def test_a_figure_of_a_model_that_knows_another_day_is_refused(fitted, prices, m
     earlier = prices.until(np.datetime64("2024-02-29"))
     with pytest.raises(ValueError, match="the model knows 2024-03-01, the prices end on 2024-02-2"):
         belief_figure(fitted, earlier, month)
+
+
+def test_a_settled_figure_keeps_its_places_whatever_the_solver_leaves(fitted, prices, month):
+    figure = belief_figure(fitted, prices, month)
+    settle(figure)
+    for axes in figure.axes:
+        bounds = axes.get_position().bounds
+        np.testing.assert_allclose(bounds, np.round(bounds, 6), rtol=0.0, atol=1e-12)
+    before = [axes.get_position().bounds for axes in figure.axes]
+    figure.draw_without_rendering()
+    assert [axes.get_position().bounds for axes in figure.axes] == before
+    assert_readable(figure)
 
 
 def test_every_regime_has_a_colour_of_its_own_that_colour_blind_people_can_tell():

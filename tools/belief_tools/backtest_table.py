@@ -37,7 +37,13 @@ DOLLARS_HEAD = (
 
 
 def run(
-    prices: "Prices", plan: "Plan", reference: str | None, *, out: Path, plot: Path | None
+    prices: "Prices",
+    plan: "Plan",
+    reference: str | None,
+    *,
+    out: Path,
+    plot: Path | None,
+    html: Path | None,
 ) -> tuple[dict[str, Any], list["Row"]]:
     """Walk forward, write the table and the pictures, and sum up.
 
@@ -47,6 +53,7 @@ def run(
         reference: model to compare with; None for the usual one.
         out: the Parquet file.
         plot: folder of the pictures; None for none.
+        html: file of the tear sheet; None for none.
 
     Returns:
         What the backtest is of, and its summary.
@@ -63,7 +70,10 @@ def run(
 
     if reference is not None:
         check_reference(reference, plan.models)
-    check_file("--out", out)
+    check_file("--out", out, "Parquet", b"PAR1")
+    if html is not None:
+        _check_apart(out, html)
+        check_file("--html", html, "HTML", b"<!DOCTYPE html>")
     if plot is not None:
         make_folder("--plot", plot)
     try:
@@ -75,9 +85,13 @@ def run(
     write_table(out, table)
     if plot is not None:
         write_pictures(plot, table, reference)
+    if html is not None:
+        write_tear_sheet(html, table, reference)
     say(f"{table.num_rows:,} forecasts and their scores are in {one_line(str(out))}")
     if plot is not None:
         say(f"the pictures are in {one_line(str(plot))}")
+    if html is not None:
+        say(f"the tear sheet is in {one_line(str(html))}")
     return about(table), summarise(table, reference)
 
 
@@ -118,11 +132,17 @@ def whole_numbers(option: str, text: str) -> tuple[int, ...]:
         ) from None
 
 
-def check_file(option: str, path: Path) -> None:
+def check_file(option: str, path: Path, kind: str, begins: bytes) -> None:
     """Check that a file can be written, before anything slow is done for it.
 
+    Args:
+        option: that names it.
+        path: the file.
+        kind: what is written, in words; a file of another kind is not replaced.
+        begins: how every file of that kind begins.
+
     Raises:
-        UsageError: its folder does not exist, or it is no file.
+        UsageError: its folder does not exist, or it is no file, or one of another kind.
         BeliefError: it cannot be written there.
     """
     named = one_line(str(path))
@@ -133,17 +153,22 @@ def check_file(option: str, path: Path) -> None:
         if path.exists() and not path.is_file():
             raise UsageError(f"{option} {named} is not a file; name one that can be written")
         _check_access(path if path.exists() else path.resolve().parent, named)
-        if path.exists() and path.stat().st_size and not _is_parquet(path):
+        if path.exists() and path.stat().st_size and not _begins(path, begins):
             raise UsageError(
-                f"{option} {named} is there and no Parquet file; name another, or remove it first"
+                f"{option} {named} is there and no {kind} file; name another, or remove it first"
             )
     except OSError as error:
         raise BeliefError(f"cannot write {named}: {error.strerror}") from None
 
 
-def _is_parquet(path: Path) -> bool:
+def _begins(path: Path, begins: bytes) -> bool:
     with path.open("rb") as file:
-        return file.read(4) == b"PAR1"
+        return file.read(len(begins)) == begins
+
+
+def _check_apart(out: Path, html: Path) -> None:
+    if out.resolve() == html.resolve():
+        raise UsageError(f"--out and --html are both {one_line(str(html))}; name two files")
 
 
 def make_folder(option: str, path: Path) -> None:
@@ -199,6 +224,18 @@ def write_file(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
         raise BeliefError(f"cannot write {one_line(str(path))}: {error.strerror}") from None
+
+
+def write_tear_sheet(path: Path, table: "pyarrow.Table", reference: str | None) -> None:
+    """Write the tear sheet of the results; the same results give the same bytes.
+
+    Raises:
+        BeliefError: the file cannot be written.
+    """
+    os.environ["MPLBACKEND"] = "agg"  # no window is opened, whatever the environment names
+    from belief_tools.tear_sheet import html
+
+    write_file(path, html(table, reference).encode())
 
 
 def write_pictures(folder: Path, table: "pyarrow.Table", reference: str | None) -> None:

@@ -274,6 +274,10 @@ def backtest(
     plot: Annotated[
         Path | None, typer.Option(help="Draw the results into this folder, as PNG files.")
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(help="Write a tear sheet of the forecasts into this file, one HTML page."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Forecast from each past session, as it was known then, and score the forecasts.
@@ -295,7 +299,7 @@ def backtest(
         n_jobs=shown.cores() if jobs is None else jobs,
     )
     path = Path(f"backtest-{loaded.symbol}.parquet") if out is None else out
-    about, rows = shown.run(loaded, plan, reference, out=path, plot=plot)
+    about, rows = shown.run(loaded, plan, reference, out=path, plot=plot, html=html)
     if as_json:
         _print_json(shown.as_json(about, rows))
     else:

@@ -3,9 +3,9 @@
 from typing import Final
 
 from belief_tools.evaluation_differences import HARMS, HELPS, Difference
-from belief_tools.evaluation_page import Claim
 from belief_tools.evaluation_rows import Summary
 from belief_tools.evaluation_scores import Scored
+from belief_tools.report_page import Claim
 
 AGAINST: Final = {"price": "the price alone", "band": "the band of a random walk"}
 OTHERS: Final = {"interval": "interval score", "brier": "Brier score of its chances of a rise"}

@@ -4,25 +4,21 @@ Each is drawn for one language model in one mode, as an <svg> that a page can ho
 nothing outside, and its ink is the page's, light or dark.
 """
 
-import io
-import logging
-import re
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from belief_tools.evaluation_page import Picture
 from belief_tools.evaluation_rows import LEVEL
 from belief_tools.evaluation_scores import Scored
+from belief_tools.report_page import Picture
+from belief_tools.svg import INK, as_svg, page_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 Array = npt.NDArray[np.float64]
 
-INK: Final = "#010203"  # stands for the page's ink; nothing else is drawn in it
 # Okabe & Ito (2008) without black: colours that people with any colour vision can tell apart.
 LOOK: Final[dict[str, tuple[str, str, str]]] = {
     "none": ("#E69F00", ":", "v"),
@@ -38,13 +34,6 @@ OTHER: Final = ("#8C8C8C", "-", ".")
 OVER_TIME: Final = ("none", "price", "band", "context", "tool", "random_walk")
 N_BINS: Final = 5  # of the stated chances
 LINEAR_BELOW: Final = 10.0  # percent of error; a bare model may be out by a factor of ten
-SVG: Final[dict[Any, Any]] = {
-    "svg.fonttype": "none",
-    "font.size": 9.0,
-    **dict.fromkeys(
-        ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK
-    ),
-}
 
 
 def pictures(scored: Scored, model: str, mode: str, arms: list[str]) -> dict[str, Picture]:
@@ -59,13 +48,11 @@ def pictures(scored: Scored, model: str, mode: str, arms: list[str]) -> dict[str
     Returns:
         "time" and "calibration"; the same evaluation gives the same bytes.
     """
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # fonts and settings of this computer
-    import matplotlib.style
     from matplotlib.figure import Figure
 
     places = {arm: list(scored.trials.find(model, mode, arm)) for arm in arms}
     about = f"{model}, {mode}"
-    with matplotlib.style.context("default"), matplotlib.rc_context(SVG):
+    with page_style():
         over_time = Figure(figsize=(9.0, 3.6), layout="constrained")
         _error_over_time(over_time.subplots(), scored, places)
         calibration = Figure(figsize=(9.0, 3.6), layout="constrained")
@@ -74,7 +61,7 @@ def pictures(scored: Scored, model: str, mode: str, arms: list[str]) -> dict[str
         _chances(chances, scored, places)
         names = [f"{kind}{scored.trials.asked.index((model, mode))}" for kind in ("time", "fit")]
         drawn = [
-            _svg(each, name) for each, name in zip((over_time, calibration), names, strict=True)
+            as_svg(each, name) for each, name in zip((over_time, calibration), names, strict=True)
         ]
     return {
         "time": Picture(drawn[0], _told_errors(scored, places, about), f"{about}: {TIME}"),
@@ -175,21 +162,6 @@ def _look(arm: str) -> dict[str, Any]:
 def _finish(axes: "Axes") -> None:
     axes.grid(axis="y", alpha=0.25)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
-
-
-def _svg(figure: "Figure", name: str) -> str:
-    """The figure as an element of a page: ids of its own, no addresses, the page's ink."""
-    import matplotlib
-
-    content = io.StringIO()
-    undated = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    with matplotlib.rc_context({"svg.hashsalt": name}):
-        figure.savefig(content, format="svg", transparent=True, metadata=undated)
-    svg = content.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r' xmlns(:xlink)?="[^"]*"', "", svg).replace("xlink:href", "href")
-    svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg)
-    return svg.replace(INK, "currentColor").strip()
 
 
 def _told_errors(scored: Scored, places: dict[str, list[int]], about: str) -> str:

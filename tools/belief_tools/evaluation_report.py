@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from belief_tools.evaluation_differences import DRAWS, FEWEST_WINDOWS, Difference
 from belief_tools.evaluation_headline import headline, signed
-from belief_tools.evaluation_page import Picture, Section, Table, as_html, as_markdown
 from belief_tools.evaluation_plots import pictures, stated
 from belief_tools.evaluation_rows import Means, Row, Summary, means
 from belief_tools.evaluation_scores import Scored
+from belief_tools.report_page import Picture, Section, Table, as_html, as_markdown
 
 TITLE: Final = "Does the tool help?"
 NONE: Final = "-"

@@ -83,7 +83,7 @@ def _drawn(tool: ForecastTool, kind: str) -> bytes:
     import matplotlib.style
 
     from belief.models import forecasts
-    from belief.plots import belief_figure
+    from belief.plots import belief_figure, settle
     from belief.sessions import session_after
 
     targets = [session_after(tool.prices.as_of, horizon) for horizon in HORIZONS]
@@ -91,6 +91,7 @@ def _drawn(tool: ForecastTool, kind: str) -> bytes:
     content = io.BytesIO()
     with matplotlib.style.context("default"), matplotlib.rc_context({"svg.hashsalt": "belief"}):
         figure = belief_figure(tool.fitted, tool.prices, ahead)
+        settle(figure)
         figure.savefig(content, format=kind, dpi=DOTS_PER_INCH, metadata=UNDATED.get(kind))
     return content.getvalue()
 

@@ -24,15 +24,17 @@ body { color: var(--ink); background: var(--paper); font: 16px/1.5 system-ui, sa
 .headline span { display: block; } .headline span::first-letter { text-transform: uppercase; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.25rem; margin-top: 2.5rem; }
 .wide { overflow-x: auto; margin: 1rem 0; }
-table { border-collapse: collapse; font-size: .88rem; }
+table { border-collapse: collapse; font-size: .85rem; }
 caption { text-align: left; color: var(--quiet); padding-bottom: .3rem; }
-th, td { padding: .25rem .6rem; border-bottom: 1px solid var(--line); text-align: right;
+th, td { padding: .25rem .55rem; border-bottom: 1px solid var(--line); text-align: right;
   vertical-align: top; white-space: nowrap; font-variant-numeric: tabular-nums; }
 thead th { background: var(--band); } .words { text-align: left; }
 summary { color: var(--quiet); font-size: .88rem; cursor: pointer; margin: .6rem 0; }
 .prose { text-align: left; white-space: pre-wrap; overflow-wrap: anywhere; min-width: 24rem; }
-figure { margin: 1rem 0; } figcaption { color: var(--quiet); font-size: .88rem; }
-figure svg { max-width: 100%; height: auto; color: var(--ink); }
+figure { margin: 1rem 0; } figure .wide { margin: 0; }
+figcaption { color: var(--quiet); font-size: .88rem; }
+figure svg { display: block; width: 100%; min-width: 36rem; max-width: 60rem; height: auto;
+  color: var(--ink); }
 """
 
 
@@ -201,7 +203,8 @@ def _kind(table: Table, column: int) -> str:
 
 def _figure(picture: Picture) -> str:
     svg = picture.svg.replace("<svg", f'<svg role="img" aria-label="{_escaped(picture.alt)}"', 1)
-    return f"<figure>{svg}\n<figcaption>{_escaped(picture.caption)}</figcaption></figure>"
+    caption = f"<figcaption>{_escaped(picture.caption)}</figcaption>"
+    return f'<figure><div class="wide">{svg}</div>\n{caption}</figure>'
 
 
 def _escaped(text: str) -> str:

@@ -1,0 +1,60 @@
+"""Turn a figure into an <svg> that a page can hold: nothing from outside, the page's own inks."""
+
+import contextlib
+import io
+import logging
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from belief.plots import QUIET, settle
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+INK: Final = "#010203"  # stands for the page's ink; black itself is left out of an <svg> at times
+STYLE: Final[dict[Any, Any]] = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,  # a name is shown as it stands
+    "font.size": 9.0,
+    **dict.fromkeys(
+        ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK
+    ),
+}
+PAGE_INKS: Final = {INK: "currentColor", "#000000": "currentColor", QUIET: "var(--quiet)"}
+
+
+@contextlib.contextmanager
+def page_style() -> Iterator[None]:
+    """Draw figures for a page inside this: the settings of this computer do not count."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # fonts and settings of this computer
+    import matplotlib.style
+
+    with matplotlib.style.context("default"), matplotlib.rc_context(STYLE):
+        yield
+
+
+def as_svg(figure: "Figure", name: str) -> str:
+    """Write a figure as an element of a page of `belief_tools.report_page`.
+
+    Args:
+        figure: drawn in `page_style`.
+        name: of the picture, of its own on the page: what its ids begin with.
+
+    Returns:
+        The <svg> element; the same figure gives the same text.
+    """
+    import matplotlib
+
+    settle(figure)
+    content = io.StringIO()
+    undated = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    with matplotlib.rc_context({"svg.hashsalt": name}):
+        figure.savefig(content, format="svg", transparent=True, metadata=undated)
+    svg = content.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r' xmlns(:xlink)?="[^"]*"', "", svg).replace("xlink:href", "href")
+    svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg)
+    for drawn, ink in PAGE_INKS.items():
+        svg = svg.replace(drawn, ink)
+    return svg.strip()

@@ -18,7 +18,7 @@ from belief_tools.contestants import contestant
 from belief_tools.evaluate import Plan, evaluate
 from belief_tools.evaluation_headline import headline
 from belief_tools.evaluation_report import markdown
-from belief_tools.evaluation_run import ROWS, read
+from belief_tools.evaluation_run import read
 from belief_tools.evaluation_scores import score
 from belief_tools.founding import ask_founding
 from belief_tools.founding import markdown as founding_table
@@ -29,6 +29,17 @@ ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "benchmarks" / "does_the_tool_help"
 MOST_BYTES = 5_000_000
 PLAYED_BACK = (0, 27)  # of the origins
+
+
+def words(row):
+    return {name: value for name, value in row.items() if isinstance(value, str | bool | int)}
+
+
+def figures(row):
+    named = {name: row[name] for name in ("last_close", "actual", "seconds")}
+    for of in ("own", "shown", "random_walk"):
+        named |= {f"{of} {name}": value for name, value in (row[of] or {}).items()}
+    return named
 
 
 @pytest.fixture(scope="module")
@@ -69,15 +80,16 @@ def test_its_tape_is_small_and_every_exchange_got_a_reply(kept):
     assert [each["error"] for each in exchanges if each["reply"] is None] == []
 
 
-def test_its_tape_plays_back_byte_for_byte(kept, plan):
+def test_its_tape_plays_back(kept, plan):
+    # to the last byte on the same computer; on another one fits may differ in their last digits
     tape = Tape(FOLDER / "tape.jsonl.gz")
     some = replace(plan, origins=plan.origins[list(PLAYED_BACK)])
     played = evaluate(some, tape, {}, lambda *_: None)
     days = {str(day) for day in some.origins}
-    lines = (FOLDER / ROWS).read_bytes().splitlines()
-    expected = [line for line in lines if json.loads(line)["origin"] in days]
+    expected = [row for row in kept[0] if row["origin"] in days]
     assert tape.n_missing == 0 and tape.n_found > 0
-    assert [json.dumps(row, ensure_ascii=False).encode() for row in played] == expected
+    assert list(map(words, played)) == list(map(words, expected))
+    assert list(map(figures, played)) == [pytest.approx(figures(row), rel=1e-6) for row in expected]
 
 
 def test_the_pages_say_what_came_of_it(kept):

@@ -73,9 +73,13 @@ def _claim(found: list[Difference], named: str) -> str:
         return f"The tool helped {named}{beside}"
     if helping:
         other = next(each.base for each in found if each.verdict != HELPS)
-        return f"The tool helped {named} against {AGAINST[helping[0].base]}, not {AGAINST[other]}"
+        words = f"{AGAINST[helping[0].base]}, not {AGAINST[other]}"
+        if any(each.few for each in found):
+            return f"The tool seems to have helped {named} against {words}, in too few windows"
+        return f"The tool helped {named} against {words}"
     if any(each.verdict == HARMS for each in found):
-        return f"The tool did not help {named}, it made its predictions worse"
+        worse = "it seems to have made" if any(each.few for each in found) else "it made"
+        return f"The tool did not help {named}, {worse} its predictions worse"
     return f"The tool did not help {named}"
 
 

@@ -25,7 +25,8 @@ UNITS: Final = (
 )
 CAUTION: Final = (
     "Differences are the first arm less the second on the same trials; negative is better. The 90 %"
-    f" intervals come from {DRAWS:,} draws of blocks of neighbouring origins, the t-values are "
+    f" intervals, which alone decide the verdict, come from {DRAWS:,} draws of blocks of "
+    "neighbouring origins, the t-values are "
     f"those of Diebold and Mariano. A question mark: fewer than {FEWEST_WINDOWS} windows that do "
     "not overlap, too few to judge by. Many comparisons are made; where there is no difference, "
     "one interval in ten excludes 0 by chance alone."
@@ -78,9 +79,9 @@ def html(scored: Scored, about: Mapping[str, Any]) -> str:
 def _sections(
     scored: Scored, about: Mapping[str, Any], drawn: Mapping[str, list[Picture]]
 ) -> Iterator[Section]:
-    yield Section("Arms side by side", [OWN, UNITS], list(_side_by_side(scored)))
+    yield Section("Arms side by side", [ASKED, OWN, UNITS], list(_side_by_side(scored)))
     yield Section("What the tool changes", [CAUTION], list(_changes(scored)))
-    yield Section("Error over time", pictures=drawn.get("time", ()))
+    yield Section("Error over time", [OVER_TIME], pictures=drawn.get("time", ()))
     yield Section(
         "Calibration", [CALIBRATED], list(_calibration(scored)), drawn.get("calibration", ())
     )
@@ -92,11 +93,21 @@ def _sections(
     yield Section("How it was made", [MADE], [_made(about)])
 
 
+ASKED: Final = (
+    "None is told nothing; price the last closes; band the last close and where a random walk "
+    "would end in nine of ten cases; context the belief in the prompt; tool the belief through its tool. "
+    "Plain names the symbol; masked disguises symbol, days and the scale of prices, so that texts "
+    "are in disguise while figures are mapped back."
+)
 OWN: Final = (
     "Own is what the model itself said; an unusable, refused or rejected answer counts in every "
     "arm as the same random-walk forecast. Shown is what the product showed: with the tool and in "
     "context that is the belief, whatever the model said. Whether the tool helps a model rests on "
     "own only. Arms without a language model are scored on the same trials."
+)
+OVER_TIME: Final = (
+    "At each origin the mean over the horizons; the page that belief evaluate report writes draws "
+    "it."
 )
 CALIBRATED: Final = (
     "Where the closes fell in what each arm itself stated, unusable answers aside: a calibrated "

@@ -141,7 +141,7 @@ def run(asked: Asked, out: Path, replay: Path | None, environ: Mapping[str, str]
     _write(out / ROWS, rows)
     _write(out / RECALL, recalled)
     (out / ABOUT).write_text(json.dumps(_about(plan), indent=2) + "\n", encoding="utf-8")
-    if n_failed := sum(row["failed"] for row in rows):
+    if not tape.only and (n_failed := sum(row["failed"] for row in rows)):
         say(f"to {n_failed:,} questions no reply came; the same command asks them again")
     say(f"{len(rows):,} rows are in {one_line(str(out / ROWS))}; belief evaluate report shows them")
 

@@ -95,9 +95,9 @@ def _sections(
 
 ASKED: Final = (
     "None is told nothing; price the last closes; band the last close and where a random walk "
-    "would end in nine of ten cases; context the belief in the prompt; tool the belief through its tool. "
-    "Plain names the symbol; masked disguises symbol, days and the scale of prices, so that texts "
-    "are in disguise while figures are mapped back."
+    "would end in nine of ten cases; context the belief in the prompt; tool the belief through its "
+    "tool. Plain names the symbol; masked disguises symbol, days and the scale of prices, so that "
+    "texts are in disguise while figures are mapped back."
 )
 OWN: Final = (
     "Own is what the model itself said; an unusable, refused or rejected answer counts in every "

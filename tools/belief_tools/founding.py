@@ -131,8 +131,9 @@ def markdown(rows: Sequence[Mapping[str, Any]], prices: Prices) -> str:
         "",
         f"A model trained to early 2023 said {PUBLISHED[0]}, and {PUBLISHED[1]}. The lowest "
         f"close of the month was ${lowest[1]:,.2f} ({lowest[0]}), the highest "
-        f"${highest[1]:,.2f} ({highest[0]}); the last was ${closes[-1][1]:,.2f}. The headline ({HEADLINE}) was published on "
-        f"{HEADLINE_DAY} (CNBC), and is asked with on later days only.",
+        f"${highest[1]:,.2f} ({highest[0]}); the last was ${closes[-1][1]:,.2f}. "
+        f"The headline ({HEADLINE}) was published on {HEADLINE_DAY} (CNBC), and is "
+        "asked with on later days only.",
         "",
         "| model | as of | arm | headline | the model said | the product showed | off |",
         "|---|---|---|---|---|---|---|",

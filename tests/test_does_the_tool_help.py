@@ -100,6 +100,14 @@ def test_the_pages_say_what_came_of_it(kept):
     readme = " ".join((ROOT / "README.md").read_text("utf-8").split())
     for said in headline(scored):
         assert said.claim in readme
+    for mode in ("plain", "masked"):
+        for arm in ("tool", "price", "band"):
+            [found] = [
+                each
+                for each in scored.summaries
+                if (each.mode, each.arm, each.horizon) == (mode, arm, None)
+            ]
+            assert f"{100 * found.own.error:.1f} %" in readme
 
 
 def test_the_founding_table_is_what_its_tape_gives():

@@ -1,8 +1,8 @@
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from pages import Page
 from test_evaluation_scores import figures, last_close, market, oracle, row, rows_of, shaded
 
 from belief_tools.evaluation_report import html, markdown
@@ -23,35 +23,6 @@ PROBE = [
     {"model": "m", "day": f"2020-01-0{day}", "said": 60.0, "actual": 60.0, "knows": day != 2}
     for day in (2, 3, 6, 7)
 ]
-VOID = {"meta", "br", "img", "input", "link", "hr"}
-
-
-class Page(HTMLParser):
-    """Elements, attributes and text of a page; complains of tags that do not match."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.tags, self.attributes, self.text = [], [], [], []
-        self.feed(text)
-        self.close()
-        assert not self.open
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += [(tag, *attribute) for attribute in attrs]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += [(tag, *attribute) for attribute in attrs]
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if data.strip() and self.open[-1:] not in (["style"], ["title"]):
-            self.text.append(" ".join(data.split()))
 
 
 def unaided(trials):

@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import subprocess
-from html.parser import HTMLParser
 from itertools import pairwise
 
 import numpy as np
@@ -12,6 +11,7 @@ import pyarrow as pa
 import pytest
 from matplotlib import image
 from matplotlib.figure import Figure
+from pages import Page
 from sheets import NAMES, SESSION, made_up
 
 from belief.backtest import ABOUT
@@ -24,47 +24,7 @@ from belief_tools import tear_sheet
 from belief_tools.svg import as_svg, page_style
 from belief_tools.tear_sheet import html
 
-VOID = {"meta", "br", "img", "input", "link", "hr"}
 BETTER = {"belief": 0.2, "random_walk": -0.1, "garch_t": 0.0}
-
-
-class Page(HTMLParser):
-    """Tags, attributes, headings and tables of a page; complains of tags that do not match."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.tags, self.attributes, self.tables = [], [], [], {}
-        self.feed(text)
-        self.close()
-        assert not self.open
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += [(tag, *attribute) for attribute in attrs]
-        if tag not in VOID:
-            self.open.append(tag)
-        if tag in ("caption", "summary"):
-            self.rows = []
-        if tag == "tr":
-            self.rows.append([])
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += [(tag, *attribute) for attribute in attrs]
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open[-1:] in (["caption"], ["summary"]):
-            self.tables[data] = self.rows
-        if self.open[-1:] in (["td"], ["th"]):
-            self.rows[-1].append(data)
-
-    def table(self, begins):
-        """Rows of the one table whose caption begins so, as column -> cell."""
-        [(head, *rows)] = [rows for named, rows in self.tables.items() if named.startswith(begins)]
-        return [dict(zip(head, row, strict=True)) for row in rows]
 
 
 def claim(text):

@@ -1,4 +1,5 @@
 import ast
+import functools
 import os
 import sys
 from pathlib import Path
@@ -39,7 +40,7 @@ def executed(path, folder):
     )
     client.execute(
         cleanup_kc=True,  # or kernel and sockets outlive the notebook
-        env=os.environ
+        env=_without_a_language_model(os.environ)
         | {
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tools")]),
             "IPYTHONDIR": str(folder / "ipython"),
@@ -47,6 +48,10 @@ def executed(path, folder):
         },
     )
     return notebook
+
+
+def _without_a_language_model(environ):
+    return {name: value for name, value in environ.items() if not name.startswith("OPENAI_")}
 
 
 def definitions(source):
@@ -73,8 +78,19 @@ def pictures(notebook):
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory):
-    return executed(ROOT / "notebooks" / "01_prices_to_belief.ipynb", tmp_path_factory.mktemp("nb"))
+def told(tmp_path_factory):
+    """The notebooks that were run, each once for all of its tests."""
+    return functools.cache(lambda path: executed(path, tmp_path_factory.mktemp(path.stem)))
+
+
+@pytest.fixture(scope="module")
+def story(told):
+    return told(ROOT / "notebooks" / "01_prices_to_belief.ipynb")
+
+
+@pytest.fixture(scope="module")
+def asked(told):
+    return told(ROOT / "notebooks" / "04_ask_it.ipynb")
 
 
 def test_there_are_notebooks_to_check():
@@ -82,10 +98,8 @@ def test_there_are_notebooks_to_check():
 
 
 @each_notebook
-def test_a_notebook_runs_from_top_to_bottom(path, request, tmp_path):
-    # the first one is run once, for all of its tests
-    first = path == NOTEBOOKS[0]
-    notebook = request.getfixturevalue("story") if first else executed(path, tmp_path)
+def test_a_notebook_runs_from_top_to_bottom(path, told):
+    notebook = told(path)
     assert not outputs(notebook, "error")
     assert [cell.execution_count for cell in code_cells(notebook)] == list(
         range(1, len(code_cells(notebook)) + 1)
@@ -140,3 +154,31 @@ def test_the_story_ends_with_the_close_of_2024_03_28_and_what_the_forecast_gave_
 
 def test_the_story_has_its_pictures(story):
     assert len(pictures(story)) == 5
+
+
+def test_the_model_is_asked_first_bare_and_then_with_the_belief_in_hand(asked):
+    said = streams(asked, "stdout")
+    assert "the model was not allowed to consult the belief; do not rely on its figures" in said
+    assert "On 2024-03-28 Nvidia is expected at $834" in said
+    assert "track record 21 sessions ahead, 2013-01-02 to 2024-03-01" in said
+    assert said.index("do not rely on its figures") < said.index("track record 21 sessions ahead")
+
+
+def test_of_the_sentences_that_are_checked_only_the_right_one_passes(asked):
+    lines = streams(asked, "stdout").splitlines()
+    assert lines.count("passes") == 1
+    assert sum(line.startswith("refused: ") for line in lines) >= 4
+    right = lines[lines.index("passes") - 1]
+    assert right == "On 2024-03-28 the median is $834, with a 90% chance between $681 and $994."
+
+
+def test_a_conversation_answers_its_records_without_a_model(asked):
+    lines = streams(asked, "stdout").splitlines()
+    assert lines.count("(records)") == 3
+
+
+def test_what_came_is_looked_at_last(asked):
+    said = streams(asked, "stdout")
+    assert "close on 2024-03-28: 903.56 USD" in said
+    assert said.index("903.56") > said.rindex("(records)")
+    assert len(pictures(asked)) == 2

@@ -379,11 +379,9 @@ def _day(text: str) -> "np.datetime64":
 
 
 def _connect() -> "Endpoint":
-    """The language model of the environment, else the local one."""
-    from belief_tools.llm import endpoint_from_environment
-    from belief_tools.local_model import local_endpoint
+    from belief_tools.local_model import usual_endpoint
 
-    return endpoint_from_environment(os.environ) or local_endpoint(say=say)
+    return usual_endpoint(os.environ, say=say)
 
 
 def _print_json(value: dict[str, Any]) -> None:

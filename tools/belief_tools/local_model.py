@@ -20,7 +20,7 @@ import threading
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -29,7 +29,7 @@ from urllib.parse import urlsplit
 
 from belief.errors import LanguageModelError
 from belief.paths import cache_dir
-from belief_tools.llm import Endpoint
+from belief_tools.llm import Endpoint, endpoint_from_environment
 
 MODEL = "SmolLM2-135M-Instruct"
 CONTEXT_TOKENS = 4096
@@ -91,6 +91,16 @@ def model_file(*, say: Callable[[str], None], wanted: ModelFile = SMOLLM2) -> Pa
             f"{error.strerror or error}; make room there or set BELIEF_CACHE_DIR"
         ) from None
     return path
+
+
+def usual_endpoint(environ: Mapping[str, str], *, say: Callable[[str], None]) -> Endpoint:
+    """The language model that the environment names, or else the local one.
+
+    Raises:
+        UsageError: what the environment names cannot be asked.
+        LanguageModelError: neither can be had.
+    """
+    return endpoint_from_environment(environ) or local_endpoint(say=say)
 
 
 def local_endpoint(*, say: Callable[[str], None]) -> Endpoint:

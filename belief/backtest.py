@@ -79,12 +79,11 @@ class Plan:
         object.__setattr__(self, "first", first)
         object.__setattr__(self, "last", last)
         object.__setattr__(self, "models", tuple(self.models) or usual_models())
-        object.__setattr__(self, "horizons", tuple(self.horizons))
+        object.__setattr__(self, "horizons", models.increasing_horizons(self.horizons))
         _check_models(self.models)
-        _check_horizons(self.horizons)
         for what, count in (("refit-every", self.refit_every), ("jobs", self.n_jobs)):
-            if count < 1:
-                raise UsageError(f"{what} is {count}; it must be at least 1")
+            if not isinstance(count, int) or count < 1:
+                raise UsageError(f"{what} is {count!r}; it must be a whole number, at least 1")
         if last is not None and not first <= last:
             raise UsageError(f"the first origin {first} is after the last, {last}")
 
@@ -195,18 +194,6 @@ def _check_models(names: tuple[str, ...]) -> None:
             raise UsageError(f"there is no model {name!r}; choose of {', '.join(models.MODELS)}")
     if len(set(names)) < len(names):
         raise UsageError(f"a model is named twice: {', '.join(names)}")
-
-
-def _check_horizons(horizons: tuple[int, ...]) -> None:
-    if not horizons:
-        raise UsageError("there is no horizon; give at least one")
-    for horizon in horizons:
-        if not 1 <= horizon <= models.MAX_HORIZON:
-            raise UsageError(
-                f"a horizon of {horizon} sessions is not one of 1 to {models.MAX_HORIZON}"
-            )
-    if (np.diff(horizons) < 1).any():
-        raise UsageError(f"horizons {', '.join(map(str, horizons))} must increase")
 
 
 def _chains(prices: Prices, plan: Plan) -> list[Chain]:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from belief.drift import Drift
+from belief.errors import UsageError
 
 Array = npt.NDArray[np.float64]
 
@@ -74,6 +75,15 @@ class Forecast:
     def __post_init__(self) -> None:
         self.log_return_quantile.setflags(write=False)
 
+    def __repr__(self) -> str:
+        """One line; the quantiles would fill a screen."""
+        low, high = self.interval(0.9)
+        return (
+            f"<Forecast of {self.symbol} on {self.target}, {self.horizon} sessions after "
+            f"{self.origin}, by {self.model}: median {self.median:.2f}, 90 % between {low:.2f} "
+            f"and {high:.2f}>"
+        )
+
     @property
     def median(self) -> float:
         """Price that the close is as likely to be above as below."""
@@ -91,10 +101,10 @@ class Forecast:
             probability: strictly between 0 and 1.
 
         Raises:
-            ValueError: the probability is not strictly between 0 and 1.
+            UsageError: the probability is not strictly between 0 and 1.
         """
         if not 0.0 < probability < 1.0:
-            raise ValueError(f"probability is {probability}; it must lie strictly between 0 and 1")
+            raise UsageError(f"probability is {probability}; it must lie strictly between 0 and 1")
         log_return = _line(NORMAL.inv_cdf(probability), NORMAL_SCORES, self.log_return_quantile)
         return self.last_close * float(np.exp(log_return))
 
@@ -105,10 +115,10 @@ class Forecast:
             price: in dollars of the origin, positive.
 
         Raises:
-            ValueError: the price is not a positive number.
+            UsageError: the price is not a positive number.
         """
         if not 0.0 < price < np.inf:
-            raise ValueError(f"price is {price}; it must be a positive number")
+            raise UsageError(f"price is {price}; it must be a positive number")
         log_return = math.log(price) - math.log(self.last_close)  # the ratio may under- or overflow
         return NORMAL.cdf(_line(log_return, self.log_return_quantile, NORMAL_SCORES))
 
@@ -119,7 +129,7 @@ class Forecast:
             price: in dollars of the origin, positive.
 
         Raises:
-            ValueError: the price is not a positive number.
+            UsageError: the price is not a positive number.
         """
         return 1.0 - self.cdf(price)
 
@@ -130,10 +140,10 @@ class Forecast:
             level: strictly between 0 and 1, for instance 0.9.
 
         Raises:
-            ValueError: the level is not strictly between 0 and 1.
+            UsageError: the level is not strictly between 0 and 1.
         """
         if not 0.0 < level < 1.0:
-            raise ValueError(f"level is {level}; it must lie strictly between 0 and 1")
+            raise UsageError(f"level is {level}; it must lie strictly between 0 and 1")
         tail = (1.0 - level) / 2.0
         return self.quantile(tail), self.quantile(1.0 - tail)
 

@@ -44,8 +44,10 @@ def prices_from(frame: "pandas.DataFrame | pandas.Series", *, symbol: str) -> Pr
     Of columns with two levels, as `yfinance.download` has them, those of the symbol are taken, and
     rows in which only other symbols have prices are left out. A Series, or a frame that has Close
     and none of Open, High and Low, has no ranges: the volatility is then read from the returns
-    alone. In closes alone a fall by a third looks like a split; where one is real, a frame of Close
-    and Stock Splits declares it with 1 there.
+    alone, and a split of 3:2 that no column lists passes as a fall by a third. A fall by a half
+    looks like a split; where one is real, a frame of Close and Stock Splits declares it with 1
+    there. At most 5 % of the sessions may be missing; the move across a hole counts as one
+    session's.
 
     Args:
         frame: one row a session, with a DatetimeIndex. Of times in a time zone the day is the one

@@ -3,13 +3,20 @@
 `import belief` offers these beside the values and functions they are made of.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from belief.errors import UsageError
 from belief.fitted_model import FittedModel
 from belief.forecast import Forecast
 from belief.model_cache import cached_fit
-from belief.models import DEFAULT_MODEL, MAX_HORIZON, belief, forecasts, target_session
+from belief.models import (
+    DEFAULT_MODEL,
+    belief,
+    fit_fingerprint,
+    forecasts,
+    increasing_horizons,
+    target_session,
+)
 from belief.posterior import Belief
 from belief.prices import Prices
 from belief.sessions import Day, as_day, session_after
@@ -39,6 +46,7 @@ def fit(prices: Prices, *, model: str = DEFAULT_MODEL) -> FittedModel:
         >>> fitted.model, fitted.n_sessions, str(fitted.trained_through)
         ('belief', 301, '2000-03-31')
     """
+    _check_type("prices", prices, Prices, "load_prices or prices_from makes them")
     return cached_fit(model, prices)
 
 
@@ -62,6 +70,7 @@ def belief_of(fitted: FittedModel) -> Belief:
         >>> [regime.name for regime in held.regimes], held.transition_matrix.shape
         (['calm', 'normal', 'turbulent', 'crisis'], (4, 4))
     """
+    _check_type("fitted", fitted, FittedModel, "fit makes one")
     return belief(fitted)
 
 
@@ -78,8 +87,8 @@ def forecast_on(fitted: FittedModel, prices: Prices, day: Day) -> Forecast:
         `Forecast` of the close at that session, in dollars of the last session of the prices.
 
     Raises:
-        UsageError: there is no session to forecast on that day.
-        ValueError: model and prices do not belong together.
+        UsageError: there is no session to forecast on that day, or the model was not fitted to
+            these prices.
 
     Example:
         >>> from belief import load_prices
@@ -91,10 +100,11 @@ def forecast_on(fitted: FittedModel, prices: Prices, day: Day) -> Forecast:
         >>> low < forecast.median < high
         True
     """
+    _check_together(fitted, prices)
     return forecasts(fitted, prices, [target_session(as_day(day), prices.as_of)])[0]
 
 
-def forecast_fan(fitted: FittedModel, prices: Prices, horizons: Sequence[int]) -> list[Forecast]:
+def forecast_fan(fitted: FittedModel, prices: Prices, horizons: Iterable[int]) -> list[Forecast]:
     """Forecast the closing price several numbers of sessions ahead, from one simulation.
 
     Args:
@@ -106,8 +116,8 @@ def forecast_fan(fitted: FittedModel, prices: Prices, horizons: Sequence[int]) -
         One `Forecast` for each horizon, in dollars of the last session of the prices.
 
     Raises:
-        UsageError: a horizon is not one of these, or they do not increase.
-        ValueError: model and prices do not belong together.
+        UsageError: a horizon is not one of these, they do not increase, or the model was not
+            fitted to these prices.
 
     Example:
         >>> from belief import load_prices
@@ -115,9 +125,29 @@ def forecast_fan(fitted: FittedModel, prices: Prices, horizons: Sequence[int]) -
         >>> [str(ahead.target) for ahead in forecast_fan(fit(prices), prices, (1, 5, 21))]
         ['2000-04-03', '2000-04-07', '2000-05-02']
     """
-    for horizon in horizons:
-        if not 1 <= horizon <= MAX_HORIZON:
-            raise UsageError(f"a horizon of {horizon} sessions is not one of 1 to {MAX_HORIZON}")
-    if not horizons or sorted(set(horizons)) != list(horizons):
-        raise UsageError(f"horizons {list(horizons)} must increase, and there must be one")
-    return forecasts(fitted, prices, [session_after(prices.as_of, each) for each in horizons])
+    _check_together(fitted, prices)
+    ahead = increasing_horizons(horizons)
+    return forecasts(fitted, prices, [session_after(prices.as_of, each) for each in ahead])
+
+
+def _check_together(fitted: FittedModel, prices: Prices) -> None:
+    """Refuse a model of other prices: nothing in its numbers would show."""
+    _check_type("fitted", fitted, FittedModel, "fit makes one")
+    _check_type("prices", prices, Prices, "load_prices or prices_from makes them")
+    if fitted.symbol != prices.symbol:
+        raise UsageError(f"the model is of {fitted.symbol}, the prices are of {prices.symbol}")
+    if fitted.known_through != prices.as_of:
+        raise UsageError(
+            f"the model knows {fitted.trained_from} to {fitted.known_through}, the prices "
+            f"{prices.session[1]} to {prices.as_of}; fit these prices"
+        )
+    if fitted.fingerprint != fit_fingerprint(fitted.model, prices.until(fitted.trained_through)):
+        raise UsageError(
+            f"the model was not fitted to these prices of {prices.symbol}, or by another version; "
+            f"fit them anew"
+        )
+
+
+def _check_type(name: str, value: object, wanted: type, hint: str) -> None:
+    if not isinstance(value, wanted):
+        raise UsageError(f"{name} is a {type(value).__name__}, not a {wanted.__name__}; {hint}")

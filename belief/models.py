@@ -2,7 +2,9 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from types import ModuleType
 
 import numpy as np
@@ -88,6 +90,7 @@ def carry(fitted: FittedModel, prices: Prices) -> FittedModel:
     Raises:
         ValueError: model and prices do not belong together.
     """
+    _check_symbol(fitted, prices)
     if (fitted.trained_from, fitted.known_through) == (prices.session[1], prices.as_of):
         return fitted
     observations = observe(prices)
@@ -164,6 +167,44 @@ def transmat_over_time(fitted: FittedModel, prices: Prices) -> Array:
     observations = _observed(fitted, prices)
     matrices: Array = _meaning(fitted).transmat_over_time(fitted, observations)
     return matrices
+
+
+def increasing_horizons(horizons: Iterable[int]) -> tuple[int, ...]:
+    """Check horizons that a caller passes.
+
+    Args:
+        horizons: sessions ahead, of any type of whole numbers.
+
+    Returns:
+        The same, as plain numbers.
+
+    Raises:
+        UsageError: there is none, one is not a whole number from 1 to `MAX_HORIZON`, or they do
+            not increase.
+
+    Example:
+        >>> increasing_horizons(np.array([1, 5, 21]))
+        (1, 5, 21)
+    """
+    try:
+        ahead = tuple(operator.index(each) for each in horizons)
+    except TypeError:
+        raise UsageError(
+            f"horizons are {_cut(horizons)}; give whole numbers of sessions, e.g. [1, 5, 21]"
+        ) from None
+    if not ahead:
+        raise UsageError("there is no horizon; give at least one")
+    for each in ahead:
+        if not 1 <= each <= MAX_HORIZON:
+            raise UsageError(f"a horizon of {each} sessions is not one of 1 to {MAX_HORIZON}")
+    if any(later <= earlier for earlier, later in pairwise(ahead)):
+        raise UsageError(f"horizons {', '.join(map(str, ahead))} must increase")
+    return ahead
+
+
+def _cut(value: object) -> str:
+    shown = " ".join(repr(value).split())
+    return shown if len(shown) <= 40 else f"{shown[:37]}..."
 
 
 def target_session(day: np.datetime64, as_of: np.datetime64) -> np.datetime64:
@@ -261,6 +302,7 @@ def _meaning(fitted: FittedModel) -> ModuleType:
 
 def _observed(fitted: FittedModel, prices: Prices) -> Observations:
     """The observations a fitted model knows."""
+    _check_symbol(fitted, prices)
     observations = observe(prices)
     if (fitted.trained_from, fitted.known_through) != (observations.session[0], prices.as_of):
         raise ValueError(
@@ -268,6 +310,11 @@ def _observed(fitted: FittedModel, prices: Prices) -> Observations:
             f"{observations.session[0]} to {prices.as_of}"
         )
     return observations
+
+
+def _check_symbol(fitted: FittedModel, prices: Prices) -> None:
+    if fitted.symbol != prices.symbol:
+        raise ValueError(f"the model is of {fitted.symbol}, the prices are of {prices.symbol}")
 
 
 def _generator(fitted: FittedModel) -> np.random.Generator:

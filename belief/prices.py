@@ -26,6 +26,8 @@ FEWEST_SESSIONS: Final = 2
 LEAST_COVERAGE: Final = 0.95  # of the exchange's sessions between the first and the last
 LONGEST_CLOSURE: Final = np.timedelta64(14, "D")  # the exchange was never closed for so long
 SPLIT_RATIOS: Final = (1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0, 25.0, 30.0, 50.0)
+# In closes alone a split of 3:2 cannot be told from a session that lost a third, which happens.
+SPLIT_RATIOS_OF_CLOSES: Final = SPLIT_RATIOS[1:]
 OPEN_TOLERANCE: Final = 0.03  # log distance of previous close / open from a split ratio
 CLOSE_TOLERANCE: Final = 0.08  # the same for previous close / close
 LARGEST_MOVE: Final = math.log(3.0)  # in one night or session, unless declared real
@@ -189,6 +191,13 @@ class Prices:
         """
         return self.close / self.split_factor()
 
+    def __repr__(self) -> str:
+        """One line; the arrays would fill a screen."""
+        return (
+            f"<Prices of {self.symbol}: {self.session.size:,} sessions from {self.session[0]} to "
+            f"{self.as_of}, last close {self.last_close:.10g} {self.currency}, {self.source}>"
+        )
+
     def fingerprint(self) -> str:
         """Identify the numbers, whatever their source is called.
 
@@ -207,6 +216,21 @@ class Prices:
         if len(self.events):
             digest.update(f"events 1 {len(self.events)}\n{self.events.as_text()}".encode())
         return digest.hexdigest()
+
+
+def longest_hole(prices: Prices) -> Days:
+    """Find the longest run of sessions between the first and the last that have no prices.
+
+    Args:
+        prices: of one symbol.
+
+    Returns:
+        (n,) the sessions of the run, the latest of equally long ones; n is 0 where none is missing.
+    """
+    calendar = sessions_between(prices.session[0], prices.as_of)
+    missing = np.flatnonzero(~np.isin(calendar, prices.session))
+    runs = np.split(missing, np.flatnonzero(np.diff(missing) > 1) + 1)
+    return calendar[max(reversed(runs), key=len)]
 
 
 def _set_read_only(prices: Prices, field: str, values: npt.NDArray[np.generic]) -> None:
@@ -349,11 +373,17 @@ def _missed_ratio(prices: Prices, row: int, ratio: float) -> float | None:
     """Find the usual split ratio by which the prices jump into `row` beyond the recorded one."""
     to_open = math.log(prices.close[row - 1] / prices.open[row] / ratio)
     to_close = math.log(prices.close[row - 1] / prices.close[row] / ratio)
-    for k in [*SPLIT_RATIOS, *(1 / k for k in SPLIT_RATIOS)]:
+    usual: tuple[float, ...] = SPLIT_RATIOS_OF_CLOSES if _closes_alone(prices) else SPLIT_RATIOS
+    for k in [*usual, *(1 / k for k in usual)]:
         at_open = abs(to_open - math.log(k)) < OPEN_TOLERANCE
         if at_open and abs(to_close - math.log(k)) < CLOSE_TOLERANCE:
             return k
     return None
+
+
+def _closes_alone(prices: Prices) -> bool:
+    """Say whether there are no ranges, so that a real fall looks like a jump of the open."""
+    return np.array_equal(prices.low, prices.high)
 
 
 def _missed_split(prices: Prices, row: int, missed: float) -> str:

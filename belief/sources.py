@@ -74,7 +74,7 @@ def bundled_symbol(text: str) -> str | None:
     return ALIASES.get(text.strip().upper())
 
 
-def load_prices(symbol: str, *, csv: Path | None = None) -> Prices:
+def load_prices(symbol: str, *, csv: Path | str | None = None) -> Prices:
     """Load the prices of a symbol from a CSV file, or from the bundled snapshot.
 
     Args:
@@ -94,10 +94,11 @@ def load_prices(symbol: str, *, csv: Path | None = None) -> Prices:
         >>> str(prices.as_of), prices.last_close
         ('2025-02-14', 138.85)
     """
-    check_symbol(symbol, csv)
+    file = None if csv is None else Path(csv)
+    check_symbol(symbol, file)
     known = bundled_symbol(symbol)
-    if csv is not None:
-        return with_bundled_events(read_csv(csv, symbol=known or symbol))
+    if file is not None:
+        return with_bundled_events(read_csv(file, symbol=known or symbol))
     if known is None:
         raise UnknownSymbol(
             f"no prices for {symbol!r}: the bundled snapshot has {', '.join(NAMES)}; "
@@ -116,6 +117,8 @@ def check_symbol(symbol: str, csv: Path | None = None) -> None:
     Raises:
         UsageError: the symbol is empty, too long or has characters that no symbol has.
     """
+    if not isinstance(symbol, str):
+        raise UsageError(f"symbol is {_short(symbol)}; give a text such as 'NVDA'")
     if _SYMBOL.fullmatch(symbol.strip()):
         return
     from_name = csv is not None and symbol == csv.stem
@@ -126,7 +129,7 @@ def check_symbol(symbol: str, csv: Path | None = None) -> None:
     )
 
 
-def _short(text: str) -> str:
+def _short(text: object) -> str:
     """Show a text on one line, control characters escaped, cut at 40 characters."""
     shown = ascii(text)
     return shown if len(shown) <= 40 else shown[:37] + "..."

@@ -3,6 +3,7 @@ import oracles
 import pytest
 from scipy.stats import norm, t
 
+from belief.errors import UsageError
 from belief.few_state import N_PATHS, simulate_scales
 from belief.fitted_model import FittedModel
 from belief.forecast import NORMAL_SCORES, Forecast, normal_mixture_quantiles
@@ -171,19 +172,19 @@ def test_extreme_prices_have_probabilities(forecast, price, last_close):
 
 @pytest.mark.parametrize("probability", [0.0, 1.0, -0.1, 1.5, np.nan])
 def test_a_probability_that_is_none_is_named(forecast, probability):
-    with pytest.raises(ValueError, match=f"probability is {probability}"):
+    with pytest.raises(UsageError, match=f"probability is {probability}"):
         forecast.quantile(probability)
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, -0.5, 1.5, np.nan])
 def test_a_level_that_is_none_is_named(forecast, level):
-    with pytest.raises(ValueError, match=f"level is {level}"):
+    with pytest.raises(UsageError, match=f"level is {level}"):
         forecast.interval(level)
 
 
 @pytest.mark.parametrize("price", [0.0, -3.0, np.inf, np.nan])
 def test_a_price_that_is_none_is_named(forecast, price):
-    with pytest.raises(ValueError, match=f"price is {price}"):
+    with pytest.raises(UsageError, match=f"price is {price}"):
         forecast.prob_above(price)
 
 

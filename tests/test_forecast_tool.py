@@ -8,6 +8,7 @@ import pytest
 from called import EIGHT, run
 
 from belief.models import MAX_HORIZON, fit
+from belief.prices import COLUMNS as PRICE_COLUMNS
 from belief.sessions import session_after
 from belief.sources import load_prices
 from belief.track_record import COLUMNS, Scored, bundled_scores, track_record
@@ -18,7 +19,7 @@ from belief_tools.receipt import events_in_words, receipt
 
 
 def test_the_result_says_what_was_known_on_as_of(tool):
-    result = run(tool)
+    result = run(tool, target_date="2024-03-28")
     assert (result.symbol, result.currency, result.as_of) == ("NVDA", "USD", "2024-03-01")
     assert result.last_close == 822.79
     assert result.source == "bundled snapshot"
@@ -62,7 +63,23 @@ def test_the_likeliest_session_of_an_event_does_not_depend_on_the_target(tool):
 def test_the_end_of_march_means_its_last_session(tool):
     result = run(tool, target_date="2024-03-31")
     assert (result.target, result.horizon) == ("2024-03-28", 19)
-    assert result == run(tool, target_date="2024-03-28")
+    exactly = run(tool, target_date="2024-03-28")
+    moved = "2024-03-31 is no session; 2024-03-28 is the last one before it"
+    assert result.notes == [moved, *exactly.notes]
+    assert dataclasses.replace(result, notes=exactly.notes) == exactly
+
+
+def test_a_hole_in_the_prices_is_told(tool, prices):
+    kept = np.ones(prices.session.size, dtype=bool)
+    kept[-12:-5] = False
+    columns = {name: getattr(prices, name)[kept] for name in ("session", *PRICE_COLUMNS)}
+    holed = dataclasses.replace(prices, **columns)
+    (told,) = [note for note in run(dataclasses.replace(tool, prices=holed)).notes if "7 " in note]
+    first, last = prices.session[-12], prices.session[-6]
+    assert told == (
+        f"no prices of the 7 sessions from {first} to {last}: the move across them counts as that "
+        f"of one session"
+    )
 
 
 def test_the_summary_comes_first_and_says_it_all(tool):
@@ -213,7 +230,8 @@ def test_only_the_shipped_model_and_bundled_symbols_have_a_record(tool, prices):
     other = ForecastTool(prices, fit("few_state_static", prices), None)
     assert run(other).track_record is None
     renamed = dataclasses.replace(prices, symbol="XYZ", name="XYZ")
-    assert run(ForecastTool(renamed, tool.fitted, None), symbol="XYZ").track_record is None
+    fitted = dataclasses.replace(tool.fitted, symbol="XYZ")
+    assert run(ForecastTool(renamed, fitted, None), symbol="XYZ").track_record is None
 
 
 def test_the_ledger_replaces_the_backtest_once_it_is_long_enough(tool, prices):

@@ -10,7 +10,8 @@ from called import refusal, run
 from belief.models import fit
 from belief.prices import Split
 from belief.sources import read_csv
-from belief_tools.forecast_tool import ForecastTool, cents, money, moves_as_bundled
+from belief.track_record import moves_as_bundled
+from belief_tools.forecast_tool import ForecastTool, cents, money
 
 
 def test_a_csv_without_splits_says_so(tmp_path):

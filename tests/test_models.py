@@ -206,7 +206,7 @@ def test_another_process_with_another_hash_seed_gives_the_same_bytes(fitted, tab
 
 def test_another_symbol_draws_other_paths(fitted, known, table):
     renamed = dataclasses.replace(fitted, symbol="XYZ")
-    (other,) = forecasts(renamed, known, TARGETS[1:2])
+    (other,) = forecasts(renamed, dataclasses.replace(known, symbol="XYZ"), TARGETS[1:2])
     assert other.log_return_quantile.tobytes() != table[1].log_return_quantile.tobytes()
     central = slice(80, -80)  # within 2.5 standard scores, where ten thousand paths are many
     np.testing.assert_allclose(
@@ -215,6 +215,14 @@ def test_another_symbol_draws_other_paths(fitted, known, table):
         rtol=0.05,
         atol=1e-3,
     )
+
+
+def test_a_model_of_another_symbol_is_refused(fitted, known):
+    other = dataclasses.replace(known, symbol="XYZ")
+    with pytest.raises(ValueError, match="the model is of NVDA, the prices are of XYZ"):
+        forecasts(fitted, other, TARGETS[1:2])
+    with pytest.raises(ValueError, match="the model is of NVDA, the prices are of XYZ"):
+        carry(fitted, other)
 
 
 def test_a_model_that_knows_another_day_is_refused(fitted, nvda):

@@ -1,5 +1,6 @@
 """What `import belief` promises: few names, loaded when used, documented, typed."""
 
+import dataclasses
 import inspect
 import re
 import subprocess
@@ -155,11 +156,15 @@ def test_a_fan_is_that_of_the_sessions_so_far_ahead(known, fitted):
 @pytest.mark.parametrize(
     ("horizons", "words"),
     [
-        ((), "there must be one"),
+        ((), "there is no horizon; give at least one"),
         ((0, 5), "a horizon of 0 sessions is not one of 1 to 504"),
         ((5, 505), "a horizon of 505 sessions is not one of 1 to 504"),
-        ((5, 5), r"horizons \[5, 5\] must increase"),
-        ((21, 5), r"horizons \[21, 5\] must increase"),
+        ((5, 5), "horizons 5, 5 must increase"),
+        ((21, 5), "horizons 21, 5 must increase"),
+        ((1.0,), r"horizons are \(1.0,\); give whole numbers"),
+        (["1"], r"horizons are \['1'\]; give whole numbers"),
+        (5, "horizons are 5; give whole numbers"),
+        (None, "horizons are None; give whole numbers"),
     ],
 )
 def test_horizons_that_are_none_are_refused(known, fitted, horizons, words):
@@ -175,8 +180,76 @@ def test_a_day_that_cannot_be_forecast_is_refused(known, fitted, day):
 
 def test_a_model_of_other_prices_is_refused(fitted):
     later = belief.load_prices("NVDA").until("2000-04-07")
-    with pytest.raises(ValueError, match="the model knows 1999-01-25 to 2000-03-31, the prices"):
+    with pytest.raises(UsageError, match="the model knows 1999-01-25 to 2000-03-31, the prices"):
         belief.forecast_on(fitted, later, "2000-04-28")
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"symbol": "XYZ"}, "the model is of NVDA, the prices are of XYZ"),
+        ({"close": 3.0}, "the model was not fitted to these prices of NVDA"),
+    ],
+)
+def test_prices_that_a_model_was_not_fitted_to_are_refused(known, fitted, changed, words):
+    if "close" in changed:
+        columns = {name: 3.0 * getattr(known, name) for name in ("open", "high", "low", "close")}
+        other = dataclasses.replace(known, **columns)
+    else:
+        other = dataclasses.replace(known, **changed)
+    for forecast in (
+        lambda: belief.forecast_on(fitted, other, "2000-04-28"),
+        lambda: belief.forecast_fan(fitted, other, (1, 5)),
+    ):
+        with pytest.raises(UsageError, match=words):
+            forecast()
+
+
+def test_a_model_that_was_carried_on_still_forecasts(fitted):
+    later = belief.load_prices("NVDA").until("2000-04-07")
+    carried = models.carry(fitted, later)
+    [made] = belief.forecast_fan(carried, later, np.array([5]))
+    assert (made.origin, made.horizon) == (later.as_of, 5)
+
+
+@pytest.mark.parametrize(
+    ("slip", "words"),
+    [
+        (lambda known, fitted: belief.fit("NVDA"), "prices is a str, not a Prices; load_prices or"),
+        (lambda known, fitted: belief.belief_of(known), "fitted is a Prices, not a FittedModel"),
+        (lambda known, fitted: belief.forecast_on(None, known, "2000-04-28"), "fitted is a NoneTy"),
+        (lambda known, fitted: belief.forecast_fan(fitted, "NVDA", [1]), "prices is a str, not a"),
+        (lambda known, fitted: belief.load_prices(None), "symbol is None; give a text"),
+        (lambda known, fitted: belief.prices_from(5, symbol=5), "symbol is 5; give a text"),
+        (lambda known, fitted: belief.Plan(horizons=(1.5,)), "horizons are .1.5,.; give whole"),
+        (lambda known, fitted: belief.Plan(refit_every=1.5), "refit-every is 1.5; it must be a"),
+        (lambda known, fitted: belief.Plan(n_jobs=0), "jobs is 0; it must be a whole number"),
+    ],
+)
+def test_a_slip_of_the_caller_is_one_line_that_names_it(known, fitted, slip, words):
+    with pytest.raises(UsageError, match=words):
+        slip(known, fitted)
+
+
+def test_horizons_may_be_numpys(known, fitted):
+    assert belief.Plan(horizons=np.array([1, 5])).horizons == (1, 5)
+    fan = belief.forecast_fan(fitted, known, np.array([1, 5]))
+    assert [ahead.horizon for ahead in fan] == [1, 5]
+
+
+def test_a_file_of_prices_may_be_named_in_words(tmp_path):
+    with pytest.raises(belief.BeliefError, match=r"x\.csv"):
+        belief.load_prices("X", csv=str(tmp_path / "x.csv"))
+
+
+def test_prices_and_forecasts_are_shown_on_one_line(known, fitted):
+    assert repr(known) == (
+        "<Prices of NVDA: 302 sessions from 1999-01-22 to 2000-03-31, last close "
+        f"{known.last_close:.10g} USD, bundled snapshot>"
+    )
+    shown = repr(belief.forecast_on(fitted, known, "2000-04-28"))
+    assert shown.startswith("<Forecast of NVDA on 2000-04-28, 19 sessions after 2000-03-31, by ")
+    assert "\n" not in shown
 
 
 def test_there_is_no_such_model(known):

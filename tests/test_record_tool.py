@@ -4,6 +4,7 @@ import json
 import numpy as np
 import pytest
 
+from belief import track_record
 from belief.errors import UsageError
 from belief.models import MAX_HORIZON, fit
 from belief.prices import COLUMNS as PRICE_COLUMNS
@@ -102,7 +103,7 @@ def test_a_horizon_that_was_not_scored_is_answered_by_the_nearest_and_says_so(to
     result = run(tool, 30)
     assert [record["horizon"] for record in result.records] == [21]
     assert result.summary.endswith(
-        " Too few outcomes are known 30 sessions ahead: 21 is the nearest with enough."
+        " No record 30 sessions ahead has enough outcomes: 21 is the nearest that has."
     )
     assert "nearest" not in run(tool, 21).summary
 
@@ -127,7 +128,7 @@ def test_a_ledger_of_one_forecast_is_told_as_such(tool):
     assert result.summary == (
         "Of 1 forecast 1 session ahead from 2024-02-29 to 2024-03-01, 0.0 % of the closes fell in "
         "the 90 % interval and 100.0 % in the 50 % interval; too few to judge (ledger, 1 window "
-        "without overlap). Too few outcomes are known 21 sessions ahead: 1 is the nearest with any."
+        "without overlap). No record 21 sessions ahead has any outcome: 1 is the nearest that has."
     )
 
 
@@ -254,7 +255,7 @@ def test_garbage_after_as_of_changes_nothing(tool, monkeypatch):
     splits = (*tool.prices.splits, Split(session_after(AS_OF, 2), 1.1))
     dirty = dataclasses.replace(full, splits=splits, **garbage)
     monkeypatch.setattr(forecast_tool, "bundled_scores", lambda symbol: blind)
-    monkeypatch.setattr(forecast_tool, "load_prices", lambda symbol: dirty)
+    monkeypatch.setattr(track_record, "load_prices", lambda symbol: dirty)
     cut = dataclasses.replace(tool, prices=dirty.until(AS_OF))
     assert [run(cut, horizon).to_json() for horizon in (None, 21)] == clean
     seen = run(dataclasses.replace(tool, prices=full), 21).records[0]

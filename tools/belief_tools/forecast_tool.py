@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -14,10 +14,17 @@ from belief.fitted_model import FittedModel
 from belief.forecast import Forecast
 from belief.models import MAX_HORIZON, belief, forecast_id, forecasts, target_session
 from belief.posterior import Belief
-from belief.prices import Prices
+from belief.prices import Prices, longest_hole
 from belief.sessions import horizon_of, parse_day, session_after
-from belief.sources import bundled_symbol, load_prices
-from belief.track_record import MODEL, Scored, TrackRecord, bundled_scores, choose
+from belief.sources import bundled_symbol
+from belief.track_record import (
+    MODEL,
+    Scored,
+    TrackRecord,
+    bundled_scores,
+    choose,
+    moves_as_bundled,
+)
 from belief.view import View, blended
 from belief_tools.once import Once
 
@@ -28,7 +35,7 @@ BEYOND_TARGET = 60  # sessions; no window of an event is wider
 LEAST_EVENT = 0.05  # scheduled events less likely before the target are not named
 MERGED = 1.15  # regimes whose volatilities are closer than this are not told apart
 HIGHEST_LEVEL = 1e9
-SAME_MOVE = 1e-3  # by which daily log returns of one stock differ between sources, at most
+LONGEST_UNTOLD = 4  # sessions without prices in a row; trading halts are as long
 MOST_FORECASTS = 64  # of one tool that are kept
 LONGEST_DAY = 40  # characters that an error may repeat
 # A language model is not shown what it has no use for; a person is.
@@ -145,10 +152,11 @@ class ForecastResult:
 
 @dataclass(frozen=True)
 class Arguments:
-    """Checked arguments of a call."""
+    """Checked arguments of a call: the session, the levels, and the day as it was asked for."""
 
     target: np.datetime64
     levels: tuple[float, ...]
+    day: np.datetime64 | None = field(default=None, compare=False)
 
     def to_dict(self, symbol: str) -> dict[str, Any]:
         """The call as the tool's schema writes it."""
@@ -254,8 +262,9 @@ class ForecastTool(OfOneSymbol):
         day = arguments.get("target_date")
         if not isinstance(day, str) or len(day) > LONGEST_DAY:
             raise UsageError(f"target_date is {shown(day)}; give a day as YYYY-MM-DD")
-        target = target_session(parse_day(day), self.prices.as_of)
-        return Arguments(target, _levels(arguments.get("price_levels")))
+        asked = parse_day(day)
+        target = target_session(asked, self.prices.as_of)
+        return Arguments(target, _levels(arguments.get("price_levels")), asked)
 
     def forecast(self, target: np.datetime64) -> Forecast:
         """The whole predictive distribution behind a result, a person's view taken in."""
@@ -306,7 +315,7 @@ class ForecastTool(OfOneSymbol):
             source=self.prices.source,
             model=self.model_in_words,
             forecast_id=forecast_id(self.fitted, arguments.target, self.view_of(arguments.target)),
-            notes=self._notes(arguments.target),
+            notes=[*_moved(arguments), *self._notes(arguments.target)],
         )
 
     def track_record(self, horizon: int) -> TrackRecord | None:
@@ -364,6 +373,11 @@ class ForecastTool(OfOneSymbol):
             notes.append("memories count alike: no walk has weighed them yet")
         if not len(self.prices.events):
             notes.append(f"no scheduled events of {self.prices.symbol} are known")
+        if (hole := longest_hole(self.prices)).size > LONGEST_UNTOLD:
+            notes.append(
+                f"no prices of the {hole.size} sessions from {hole[0]} to {hole[-1]}: the move "
+                f"across them counts as that of one session"
+            )
         if not self.fitted.converged:
             notes.append("the fit had not settled when it stopped")
         return notes
@@ -389,24 +403,11 @@ class ForecastTool(OfOneSymbol):
         return notes + self.belief_notes
 
 
-def moves_as_bundled(prices: Prices) -> bool:
-    """Say whether prices are those of the bundled symbol whose name they have.
-
-    A file of another company's prices can be called by any symbol; a record of forecasts of the
-    bundled prices says nothing about it.
-
-    Args:
-        prices: of a symbol.
-    """
-    if bundled_symbol(prices.symbol) != prices.symbol:
-        return False
-    bundled = load_prices(prices.symbol)
-    _, own, other = np.intersect1d(prices.session, bundled.session, return_indices=True)
-    moves = [
-        np.diff(np.log(each.quoted_close()[rows]))
-        for each, rows in ((prices, own), (bundled, other))
-    ]
-    return bool(own.size > 1 and np.median(np.abs(moves[0] - moves[1])) < SAME_MOVE)
+def _moved(arguments: Arguments) -> list[str]:
+    """Say so where the day that was asked for is no session."""
+    if arguments.day in (None, arguments.target):
+        return []
+    return [f"{arguments.day} is no session; {arguments.target} is the last one before it"]
 
 
 def summary(name: str, forecast: Forecast) -> str:

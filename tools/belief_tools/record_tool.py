@@ -130,11 +130,10 @@ def _summary(tool: ForecastTool, records: Sequence[Mapping[str, Any]], asked: Se
 def _lack(lacking: Sequence[int], records: Sequence[Mapping[str, Any]]) -> str:
     """Say which horizons have no record of their own, and that the nearest speaks for one."""
     ahead = "1 session" if lacking == [1] else f"{_listed(lacking)} sessions"
-    none = f"Too few outcomes are known {ahead} ahead"
     if len(records) > 1 or len(lacking) > 1:
-        return f"{none}."
-    what = "enough" if records[0]["windows"] >= FEWEST_WINDOWS else "any"
-    return f"{none}: {records[0]['horizon']} is the nearest with {what}."
+        return f"Too few outcomes are known {ahead} ahead."
+    what = "enough outcomes" if records[0]["windows"] >= FEWEST_WINDOWS else "any outcome"
+    return f"No record {ahead} ahead has {what}: {records[0]['horizon']} is the nearest that has."
 
 
 def _one(record: Mapping[str, Any]) -> str:

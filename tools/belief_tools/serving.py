@@ -249,11 +249,17 @@ def _carried(publication: "Publication", cut: Prices, *, exactly: bool) -> Fitte
         return None
 
 
+def _or_snapshot(prices: Prices) -> str:
+    bundled = bundled_symbol(prices.symbol) == prices.symbol
+    return " (without a network: belief refit --snapshot)" if bundled else ""
+
+
 def _fitted_now(prices: Prices, asked: Asked) -> ForecastTool:
     if not asked.may_fit:
         raise FitError(
             f"no published model of {prices.symbol} serves: there is none, or it is of another "
-            f"version or other prices; run belief refit {prices.symbol}, or start with --fit"
+            f"version or other prices; run belief refit {prices.symbol}{_or_snapshot(prices)}, or "
+            f"start with --fit"
         )
     cut = prices if asked.as_of is None else prices.until(asked.as_of)
     fitted = cached_fit(asked.model, cut)

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 import anyio
 import httpx2
@@ -19,11 +20,13 @@ from mcp.client.streamable_http import streamable_http_client
 from published import FIRST, fitted_through, put_in_service, renamed
 
 from belief.errors import BeliefError, UsageError
+from belief_tools import mcp_http
 from belief_tools.mcp_http import (
     LARGEST_BODY,
     TOKEN,
     address,
     application,
+    config,
     is_loopback,
     listen,
     token_for,
@@ -43,10 +46,7 @@ def served(token=None, host="127.0.0.1"):
     asked = Asked(None, None, None, "belief", False, evening(FIRST), may_fit=False)
     server = build(SharedDesk(asked, lambda: evening(FIRST)))
     listening = listen("127.0.0.1", 0)
-    config = uvicorn.Config(
-        application(server, host, token), log_config=None, timeout_graceful_shutdown=1
-    )
-    running = uvicorn.Server(config)
+    running = uvicorn.Server(config(application(server, host, token)))
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
     thread.start()
     try:
@@ -264,6 +264,67 @@ def test_other_methods_paths_and_types_are_refused(url):
     assert httpx2.put(url, content=message(), trust_env=False).status_code == 405
     assert httpx2.get(url.removesuffix("/mcp"), trust_env=False).status_code == 404
     assert post(url, Content_Type="text/plain").status_code == 400
+
+
+# Connections that ask nothing
+
+
+def opened(url, content=b""):
+    """A connection, with the beginning of a request."""
+    host, port = url.removeprefix("http://").removesuffix("/mcp").split(":")
+    connection = socket.create_connection((host, int(port)), timeout=10)
+    connection.sendall(content)
+    return connection
+
+
+def ended(connection):
+    """Whether the server has closed a connection."""
+    try:
+        return connection.recv(1000) == b""
+    except ConnectionResetError:
+        return True
+    finally:
+        connection.close()
+
+
+HALF = (
+    b"",
+    b"POST /mcp HT",
+    b"POST /mcp HTTP/1.1\r\nHost: localhost:1\r\nContent-Type: application/json\r\n",
+    b"POST /mcp HTTP/1.1\r\nHost: localhost:1\r\nContent-Length: 100\r\n\r\n{",
+    b"GET /else HTTP/1.1\r\nHost: localhost:1\r\n\r\nPOST /mcp HTTP/1.1\r\nContent-Length: 9\r\n",
+)
+
+
+@pytest.mark.parametrize("half", HALF)
+def test_a_request_that_does_not_end_is_not_waited_for(url, half, monkeypatch):
+    monkeypatch.setattr(mcp_http, "WHOLE_WITHIN", 0.3)
+    connection = opened(url, half)
+    if half.startswith(b"GET"):
+        assert connection.recv(1000).startswith(b"HTTP/1.1 404")
+    assert ended(connection)
+
+
+def test_a_call_that_takes_longer_than_its_request_may_is_answered(url, monkeypatch):
+    monkeypatch.setattr(mcp_http, "WHOLE_WITHIN", 0.2)
+    prices = SharedDesk.prices
+    monkeypatch.setattr(SharedDesk, "prices", lambda *args: time.sleep(0.6) or prices(*args))
+    call = {"name": "price_history", "arguments": {"symbol": "NVDA"}}
+    assert "NVDA" in post(url, message("tools/call", call)).text
+
+
+def test_who_holds_connections_open_keeps_nobody_out(url, monkeypatch):
+    monkeypatch.setattr(mcp_http, "MOST_CONNECTIONS", 20)
+    held = [opened(url, half) for half in HALF[:4] for _ in range(20)]
+    assert "forecast_price" in post(url).text
+    assert all(ended(connection) for connection in held[:50])
+    for connection in held[50:]:
+        connection.close()
+
+
+def test_where_all_connections_are_at_work_no_other_is_taken(url, monkeypatch):
+    monkeypatch.setattr(mcp_http, "MOST_CONNECTIONS", 0)
+    assert ended(opened(url, b"GET / HTTP/1.1\r\nHost: localhost:1\r\n\r\n"))
 
 
 # Where it listens

@@ -1,15 +1,19 @@
 """The MCP server over HTTP: who may speak to it, and where it listens."""
 
+import asyncio
 import hmac
 import ipaddress
 import socket
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+import h11
+import uvicorn
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from belief.errors import BeliefError, UsageError
 
@@ -21,6 +25,9 @@ PATH: Final = "/mcp"
 LARGEST_BODY: Final = 64 * 1024  # bytes; the largest sensible call has under one thousand
 LAST_PORT: Final = 65535
 PATIENCE: Final = 2  # seconds for answers under way when the server ends
+MOST_CONNECTIONS: Final = 200  # at a time; a process may often have 1,024 files open
+BACKLOG: Final = 64  # connections that wait to be accepted
+WHOLE_WITHIN: Final = 10.0  # seconds for a request from its beginning to its end
 
 
 class BearerToken:
@@ -139,6 +146,83 @@ def address(listening: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}{PATH}"
 
 
+class BoundedConnection(H11Protocol):
+    """A connection that ends if no whole request comes, and of which there are not too many.
+
+    Where there would be too many, the one goes that has waited longest for its request: whoever
+    only holds connections open keeps nobody else out.
+    """
+
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin, in another's place where there is no room."""
+        self.transport = transport
+        if len(self.connections) >= MOST_CONNECTIONS and not self._take_a_place():
+            transport.abort()
+            return
+        super().connection_made(transport)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        self._forget_deadline()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has come of a request."""
+        super().data_received(data)
+        self._watch()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request."""
+        super().on_response_complete()
+        self._watch()
+
+    def _watch(self) -> None:
+        """Set the deadline where a request is yet to come or to end."""
+        if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
+            self._forget_deadline()
+        elif self._deadline is None and not self.transport.is_closing():
+            self._deadline = self.loop.call_later(WHOLE_WITHIN, self.transport.abort)
+
+    def _forget_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _take_a_place(self) -> bool:
+        waiting = [
+            (each._deadline.when(), each)
+            for each in self.connections
+            if isinstance(each, BoundedConnection) and each._deadline is not None
+        ]
+        if not waiting:
+            return False
+        longest = min(waiting, key=lambda pair: pair[0])[1]
+        self.connections.discard(longest)
+        longest._forget_deadline()
+        longest.transport.abort()
+        return True
+
+
+def config(app: Starlette) -> uvicorn.Config:
+    """How the application is served.
+
+    Args:
+        app: of `application`.
+    """
+    return uvicorn.Config(
+        app,
+        http=BoundedConnection,
+        ws="none",
+        backlog=BACKLOG,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=PATIENCE,
+    )
+
+
 def run_http(app: Starlette, listening: socket.socket) -> None:
     """Serve until the process is told to end.
 
@@ -146,9 +230,4 @@ def run_http(app: Starlette, listening: socket.socket) -> None:
         app: of `application`.
         listening: of `listen`.
     """
-    import uvicorn
-
-    config = uvicorn.Config(
-        app, log_config=None, access_log=False, timeout_graceful_shutdown=PATIENCE
-    )
-    uvicorn.Server(config).run(sockets=[listening])
+    uvicorn.Server(config(app)).run(sockets=[listening])

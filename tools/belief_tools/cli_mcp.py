@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 HOST, PORT = "127.0.0.1", 8000
 INTERRUPTED = 130
 
+log = logging.getLogger(__name__)
 app = typer.Typer(rich_markup_mode=None)
 
 
@@ -67,7 +68,7 @@ def mcp(
         else:
             _serve_stdio(build(desk), desk)
     except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
+        _end(INTERRUPTED)
 
 
 def _desk(*, fit: bool, stale_ok: bool) -> "SharedDesk":
@@ -90,6 +91,7 @@ def _serve_stdio(server: "Server[Any]", desk: "SharedDesk") -> None:
     # which has nothing open that it writes to.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     anyio.run(run_stdio, server, lambda: _warm_up(desk))
+    _end(0)
 
 
 def _serve_http(server: "Server[Any]", desk: "SharedDesk", host: str, port: int | None) -> None:
@@ -102,6 +104,12 @@ def _serve_http(server: "Server[Any]", desk: "SharedDesk", host: str, port: int 
     mcp_http.run_http(mcp_http.application(server, host, token), listening)
 
 
+def _end(code: int) -> None:
+    """End now: neither a call that nobody waits for nor the first forecast can be called off."""
+    sys.stderr.flush()
+    os._exit(code)
+
+
 def _warm_up(desk: "SharedDesk") -> None:
     """Have the first forecast made, so that the first question need not wait for it."""
     threading.Thread(target=_forecast_once, args=(desk,), daemon=True).start()
@@ -110,10 +118,13 @@ def _warm_up(desk: "SharedDesk") -> None:
 def _forecast_once(desk: "SharedDesk") -> None:
     from belief.sessions import session_after
 
-    for symbol in desk.names():
-        try:
-            tool = desk.tool(symbol)
-        except BeliefError:  # whoever asks for it is told
-            continue
-        tool.forecast(session_after(tool.prices.as_of, 1))
-        return
+    try:
+        for symbol in desk.names():
+            try:
+                tool = desk.tool(symbol)
+            except BeliefError:  # whoever asks for it is told
+                continue
+            tool.forecast(session_after(tool.prices.as_of, 1))
+            return
+    except Exception:  # the same, or the program is about to end
+        log.debug("no forecast was made ahead", exc_info=True)

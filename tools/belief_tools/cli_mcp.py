@@ -97,6 +97,8 @@ def _serve_stdio(server: "Server[Any]", desk: "SharedDesk") -> None:
 def _serve_http(server: "Server[Any]", desk: "SharedDesk", host: str, port: int | None) -> None:
     from belief_tools import mcp_http
 
+    if not host.strip():
+        raise UsageError(f"--host is {host!r}; give an address of this machine, such as {HOST}")
     token = mcp_http.token_for(host, os.environ)
     listening = mcp_http.listen(host, PORT if port is None else port)
     _warm_up(desk)

@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 import ipaddress
+import re
 import socket
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -11,7 +12,7 @@ import h11
 import uvicorn
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
-from starlette.responses import Response
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from mcp.server import Server
 
 TOKEN: Final = "BELIEF_MCP_TOKEN"
+LACKING: Final = f"send the header Authorization: Bearer TOKEN, with the server's {TOKEN}"
+CAN_BE_SENT: Final = re.compile("[!-~]+")  # as a token in a header
 PATH: Final = "/mcp"
 LARGEST_BODY: Final = 64 * 1024  # bytes; the largest sensible call has under one thousand
 LAST_PORT: Final = 65535
@@ -31,7 +34,7 @@ WHOLE_WITHIN: Final = 10.0  # seconds for a request from its beginning to its en
 
 
 class BearerToken:
-    """Lets in those who know the token; to all others it says nothing but 401."""
+    """Lets in those who know the token; tells all others that they must bring it."""
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         """Stand before an application.
@@ -40,20 +43,44 @@ class BearerToken:
             app: the application.
             token: what a request must bring as its bearer token.
         """
-        self._app, self._wanted = app, b"Bearer " + token.encode()
+        self._app, self._wanted = app, token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
         if scope["type"] == "lifespan" or self._knows(scope):
             await self._app(scope, receive, send)
             return
-        await Response(status_code=401, headers={"WWW-Authenticate": "Bearer"})(
-            scope, receive, send
-        )
+        refused = JSONResponse({"error": LACKING}, 401, headers={"WWW-Authenticate": "Bearer"})
+        await refused(scope, receive, send)
 
     def _knows(self, scope: Scope) -> bool:
         given = [value for name, value in scope["headers"] if name == b"authorization"]
-        return len(given) == 1 and hmac.compare_digest(given[0], self._wanted)
+        if len(given) != 1:
+            return False
+        scheme, _, token = given[0].partition(b" ")
+        return scheme.lower() == b"bearer" and hmac.compare_digest(token.strip(), self._wanted)
+
+
+class LowerNames:
+    """Has the names of hosts in small letters, in which they are compared."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Stand before an application.
+
+        Args:
+            app: the application.
+        """
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        if scope["type"] == "http":
+            headers = [
+                (name, value.lower() if name in (b"host", b"origin") else value)
+                for name, value in scope["headers"]
+            ]
+            scope = {**scope, "headers": headers}
+        await self._app(scope, receive, send)
 
 
 def token_for(host: str, environ: Mapping[str, str]) -> str | None:
@@ -64,15 +91,21 @@ def token_for(host: str, environ: Mapping[str, str]) -> str | None:
         environ: the environment.
 
     Raises:
-        UsageError: others than this machine could reach the server, and there is no token.
+        UsageError: others than this machine could reach the server, and there is no token; or
+            no request could ever bring the one there is.
     """
-    token = environ.get(TOKEN, "").strip()
-    if not token and not is_loopback(host):
+    token = environ[TOKEN].strip() if TOKEN in environ else None
+    if token is not None and not CAN_BE_SENT.fullmatch(token):
+        raise UsageError(
+            f"{TOKEN} is blank, or has a space, a line break or another character that no client "
+            "can send; give printable ASCII without spaces, or unset it"
+        )
+    if token is None and not is_loopback(host):
         raise UsageError(
             f"{host} can be reached from other machines; set {TOKEN} to the token that clients "
             "must send, or listen at 127.0.0.1"
         )
-    return token or None
+    return token
 
 
 def is_loopback(host: str) -> bool:
@@ -97,11 +130,12 @@ def application(server: "Server[Any]", host: str, token: str | None) -> Starlett
         token: what requests must bring; None for nothing.
     """
     # a page in a browser on this machine can reach a loopback address under a name of its own
-    names = ("127.0.0.1", "localhost", "[::1]", host)
+    names = ("127.0.0.1", "localhost", "[::1]", f"[{host}]" if ":" in host else host.lower())
+    hosts = [f"{name}{port}" for name in names for port in ("", ":*")]  # port 80 is left out
     security = TransportSecuritySettings(
         enable_dns_rebinding_protection=is_loopback(host),
-        allowed_hosts=[f"{name}:*" for name in names],
-        allowed_origins=[f"http://{name}:*" for name in names],
+        allowed_hosts=hosts,
+        allowed_origins=[f"http://{each}" for each in hosts],
     )
     app = server.streamable_http_app(
         streamable_http_path=PATH,
@@ -110,6 +144,7 @@ def application(server: "Server[Any]", host: str, token: str | None) -> Starlett
         max_request_body_size=LARGEST_BODY,
         transport_security=security,
     )
+    app.add_middleware(LowerNames)
     if token is not None:
         app.add_middleware(BearerToken, token=token)
     return app
@@ -132,7 +167,8 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
-        reason = error.strerror or error
+        # the library adds the address, which is said already
+        reason = str(error.strerror or error).partition(" (while ")[0]
         raise BeliefError(f"cannot listen at {host} port {port}: {reason}") from None
 
 

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 import anyio
 import httpx2
@@ -19,11 +20,14 @@ from mcp.client.streamable_http import streamable_http_client
 from published import FIRST, fitted_through, put_in_service, renamed
 
 from belief.errors import BeliefError, UsageError
+from belief_tools import mcp_http
 from belief_tools.mcp_http import (
+    LACKING,
     LARGEST_BODY,
     TOKEN,
     address,
     application,
+    config,
     is_loopback,
     listen,
     token_for,
@@ -43,10 +47,7 @@ def served(token=None, host="127.0.0.1"):
     asked = Asked(None, None, None, "belief", False, evening(FIRST), may_fit=False)
     server = build(SharedDesk(asked, lambda: evening(FIRST)))
     listening = listen("127.0.0.1", 0)
-    config = uvicorn.Config(
-        application(server, host, token), log_config=None, timeout_graceful_shutdown=1
-    )
-    running = uvicorn.Server(config)
+    running = uvicorn.Server(config(application(server, host, token)))
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
     thread.start()
     try:
@@ -167,14 +168,15 @@ def test_with_the_token_the_client_gets_in(guarded):
         f"Basic {SECRET}",
     ],
 )
-def test_any_other_token_is_answered_by_401_and_nothing_else(guarded, sent):
+def test_any_other_token_is_answered_by_401_and_what_is_lacking(guarded, sent):
     for answer in (
         post(guarded, Authorization=sent),
         post(guarded, b"{nope", Authorization=sent),
         httpx2.get(guarded, headers={"Authorization": sent}, trust_env=False),
         httpx2.get(guarded + "/else", headers={"Authorization": sent}, trust_env=False),
     ):
-        assert (answer.status_code, answer.content) == (401, b"")
+        assert (answer.status_code, answer.json()) == (401, {"error": LACKING})
+        assert TOKEN in LACKING and SECRET not in answer.text
         assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
@@ -182,23 +184,36 @@ def test_without_any_token_and_with_two_it_is_401_too(guarded):
     assert post(guarded).status_code == 401
     two = [*HEADERS.items(), ("Authorization", "Bearer x"), ("Authorization", f"Bearer {SECRET}")]
     assert httpx2.post(guarded, content=message(), headers=two, trust_env=False).status_code == 401
-    assert post(guarded, Authorization=f"Bearer {SECRET}").status_code == 200
+    for scheme in ("Bearer", "bearer", "BEARER"):
+        assert post(guarded, Authorization=f"{scheme} {SECRET}").status_code == 200
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org"])
 def test_an_address_others_reach_wants_a_token(host):
     assert not is_loopback(host)
-    for environ in ({}, {TOKEN: ""}, {TOKEN: "  "}):
-        with pytest.raises(UsageError, match=f"{host} can be reached.*{TOKEN}"):
-            token_for(host, environ)
-    assert token_for(host, {TOKEN: SECRET}) == SECRET
+    with pytest.raises(UsageError, match=f"{host} can be reached.*{TOKEN}"):
+        token_for(host, {})
+    assert token_for(host, {TOKEN: f" {SECRET}\n"}) == SECRET
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
 def test_a_loopback_address_wants_a_token_only_where_one_is_set(host):
     assert is_loopback(host)
     assert token_for(host, {}) is None
-    assert token_for(host, {TOKEN: f"{SECRET}\n"}) == SECRET
+    assert token_for(host, {TOKEN: f" {SECRET}\n"}) == SECRET
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["", "  ", f"{SECRET}\n2", f"{SECRET} 2", f"{SECRET}\x7f", "\udcff", "ü"],
+)
+def test_a_token_that_no_client_can_send_is_one_line_that_does_not_tell_it(
+    where, monkeypatch, token
+):
+    monkeypatch.setenv(TOKEN, token)
+    refused = belief("mcp", "--http", "--port", "0", at=evening(FIRST))
+    assert_one_line_error(refused, 2, TOKEN, "printable ASCII without spaces")
+    assert SECRET not in refused.err
 
 
 @pytest.mark.parametrize(
@@ -211,6 +226,14 @@ def test_a_loopback_address_wants_a_token_only_where_one_is_set(host):
         ({"Origin": "http://localhost.evil.example"}, 403),
         ({"Origin": "http://localhost:6274"}, 200),
         ({"Host": "localhost:80"}, 200),
+        ({"Host": "LocalHost:8000"}, 200),
+        ({"Host": "localhost"}, 200),
+        ({"Host": "127.0.0.1"}, 200),
+        ({"Host": "[::1]"}, 200),
+        ({"Host": "localhost.evil.example"}, 421),
+        ({"Origin": "http://localhost"}, 200),
+        ({"Origin": "http://LOCALHOST:80"}, 200),
+        ({"Origin": "https://localhost"}, 403),
     ],
 )
 def test_a_page_of_another_site_gets_nothing(url, headers, status):
@@ -266,6 +289,69 @@ def test_other_methods_paths_and_types_are_refused(url):
     assert post(url, Content_Type="text/plain").status_code == 400
 
 
+# Connections that ask nothing
+
+
+def opened(url, content=b""):
+    """A connection, with the beginning of a request."""
+    host, port = url.removeprefix("http://").removesuffix("/mcp").split(":")
+    connection = socket.create_connection((host, int(port)), timeout=10)
+    connection.sendall(content)
+    return connection
+
+
+def ended(connection):
+    """Whether the server closes a connection, whatever it says before."""
+    try:
+        while connection.recv(1000):
+            pass
+        return True
+    except ConnectionResetError:
+        return True
+    finally:
+        connection.close()
+
+
+HALF = (
+    b"",
+    b"POST /mcp HT",
+    b"POST /mcp HTTP/1.1\r\nHost: localhost:1\r\nContent-Type: application/json\r\n",
+    b"POST /mcp HTTP/1.1\r\nHost: localhost:1\r\nContent-Length: 100\r\n\r\n{",
+    b"GET /else HTTP/1.1\r\nHost: localhost:1\r\n\r\nPOST /mcp HTTP/1.1\r\nContent-Length: 9\r\n",
+)
+
+
+@pytest.mark.parametrize("half", HALF)
+def test_a_request_that_does_not_end_is_not_waited_for(url, half, monkeypatch):
+    monkeypatch.setattr(mcp_http, "WHOLE_WITHIN", 0.3)
+    connection = opened(url, half)
+    if half.startswith(b"GET"):
+        assert connection.recv(1000).startswith(b"HTTP/1.1 404")
+    assert ended(connection)
+
+
+def test_a_call_that_takes_longer_than_its_request_may_is_answered(url, monkeypatch):
+    monkeypatch.setattr(mcp_http, "WHOLE_WITHIN", 0.2)
+    prices = SharedDesk.prices
+    monkeypatch.setattr(SharedDesk, "prices", lambda *args: time.sleep(0.6) or prices(*args))
+    call = {"name": "price_history", "arguments": {"symbol": "NVDA"}}
+    assert "NVDA" in post(url, message("tools/call", call)).text
+
+
+def test_who_holds_connections_open_keeps_nobody_out(url, monkeypatch):
+    monkeypatch.setattr(mcp_http, "MOST_CONNECTIONS", 20)
+    held = [opened(url, half) for half in HALF[:4] for _ in range(20)]
+    assert "forecast_price" in post(url).text
+    assert all(ended(connection) for connection in held[:50])
+    for connection in held[50:]:
+        connection.close()
+
+
+def test_where_all_connections_are_at_work_no_other_is_taken(url, monkeypatch):
+    monkeypatch.setattr(mcp_http, "MOST_CONNECTIONS", 0)
+    assert ended(opened(url, b"GET / HTTP/1.1\r\nHost: localhost:1\r\n\r\n"))
+
+
 # Where it listens
 
 
@@ -276,12 +362,20 @@ def test_a_port_that_is_taken_is_one_line(where):
             listen("127.0.0.1", port)
         ended = belief("mcp", "--http", "--port", str(port), at=evening(FIRST))
         assert_one_line_error(ended, 1, str(port), "in use")
+        assert "while" not in ended.err
 
 
 @pytest.mark.parametrize("port", ["-1", "65536"])
 def test_a_port_that_is_none_is_one_line(where, port):
     ended = belief("mcp", "--http", "--port", port, at=evening(FIRST))
     assert_one_line_error(ended, 2, port, "give 1 to 65535")
+
+
+@pytest.mark.parametrize("host", ["", " "])
+def test_no_address_at_all_is_one_line(where, host):
+    assert_one_line_error(
+        belief("mcp", "--http", "--host", host, at=evening(FIRST)), 2, f"--host is {host!r}"
+    )
 
 
 def test_an_address_that_is_not_this_machines_is_one_line(where, monkeypatch):

@@ -147,3 +147,79 @@ def test_ctrl_c_ends_it_quietly(environ):
         assert process.wait(20) == -signal.SIGINT
         assert time.monotonic() - begun_at < 5
         assert process.stderr.read() == b""
+
+
+# Lines that are no message
+
+
+def asked(environ, sent):
+    """What the server writes to a client that closes its input at once, and what it logs."""
+    ended = subprocess.run(COMMAND, input=sent, env=environ, capture_output=True, timeout=60)
+    assert ended.returncode == 0
+    return [json.loads(line) for line in ended.stdout.splitlines()], ended.stderr.decode()
+
+
+def with_argument(written):
+    return f'{{"jsonrpc": "2.0", "id": 7, "method": "tools/list", "params": {{"a": {written}}}}}'
+
+
+UNREADABLE = {
+    with_argument('"\\ud83d"'): (7, -32700),
+    with_argument("[" * 300 + "]" * 300): (7, -32700),
+    with_argument("1" * 5000): (7, -32700),
+    "{nope": (None, -32700),
+    "[" * 100_000: (None, -32700),
+    '[{"jsonrpc": "2.0", "id": 7, "method": "tools/list"}]': (None, -32600),
+    '{"jsonrpc": "2.0", "id": 7}': (7, -32600),
+    '{"jsonrpc": "2.0", "id": "\\ud83d", "method": "tools/list"}': (None, -32700),
+    '{"jsonrpc": "2.0", "id": 1.5, "method": "tools/list"}': (None, -32600),
+    '{"jsonrpc": "2.0", "id": null, "method": "tools/list"}': (None, -32600),
+    '{"jsonrpc": "2.0", "id": true, "method": "tools/list"}': (None, -32600),
+}
+
+
+def test_each_line_that_cannot_be_read_is_answered_by_an_error_and_logged_in_a_line(environ):
+    sent = "\n".join([*map(json.dumps, begun()), *UNREADABLE, ""]).encode()
+    (greeting, *answers), err = asked(environ, sent)
+    assert greeting["id"] == 0
+    assert [(each["id"], each["error"]["code"]) for each in answers] == list(UNREADABLE.values())
+    assert len(err.splitlines()) == len(UNREADABLE)
+    assert all(line.startswith("belief: refused a line") for line in err.splitlines())
+
+
+# The end
+
+
+def test_calls_under_way_are_answered_after_the_input_has_ended(environ):
+    call = {"symbol": "NVDA", "target_date": "2024-06-20"}
+    calls = [
+        request(n, "tools/call", {"name": "forecast_price", "arguments": call}) for n in range(1, 4)
+    ]
+    cancelled = {"method": "notifications/cancelled", "params": {"requestId": 3}}
+    messages = [*begun(), *calls, {"jsonrpc": "2.0", **cancelled}]
+    begun_at = time.monotonic()
+    answers, err = asked(environ, "".join(json.dumps(each) + "\n" for each in messages).encode())
+    found = {each["id"]: each["result"] for each in answers}
+    assert found[1]["structuredContent"]["as_of"] == FIRST and found[1] == found[2]
+    assert err == "" and time.monotonic() - begun_at < 25
+
+
+def test_an_input_that_ends_at_once_ends_it_quietly(environ):
+    for sent in (b"", b"\n\n"):
+        assert asked(environ, sent) == ([], "")
+
+
+def test_a_client_that_reads_no_more_ends_it_quietly(environ):
+    with subprocess.Popen(
+        COMMAND,
+        env=environ,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        process.stdout.close()
+        for message in begun():
+            process.stdin.write(json.dumps(message).encode() + b"\n")
+        process.stdin.flush()  # and it stays open
+        assert process.wait(20) == 0
+        assert process.stderr.read() == b""

@@ -1,20 +1,24 @@
 """The belief as an MCP server: tools, resources and a prompt. What it says is said by the tools."""
 
+import asyncio
 import json
 import logging
+import os
 import re
 import secrets
 import urllib.parse
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib.metadata import version
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, BinaryIO, Final, NamedTuple, Protocol, Self, cast
 
 import anyio.to_thread
 import mcp_types as types
 from mcp.server import Server
 from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
+from mcp.shared.message import SessionMessage
 from pydantic import TypeAdapter
 
 from belief.errors import BeliefError, FitError, PricesError, StalePrices, UsageError
@@ -33,6 +37,9 @@ LATEST_HORIZONS: Final = (1, 21)  # sessions ahead that belief://{symbol}/latest
 NEWEST: Final = 20  # entries of belief://{symbol}/ledger
 LONGEST_TEXT: Final = 400  # characters of a question or an answer there
 JSON: Final = "application/json"
+PATIENCE: Final = 30  # seconds for calls under way when standard input ends
+AT_ONCE: Final = 8  # calls that are worked on
+THREADS: Final = ThreadPoolExecutor(AT_ONCE, "call")
 
 CONSULT: Final = (
     f"Before you say any future price of a stock, call {NAME} with its symbol and the day the "
@@ -184,21 +191,120 @@ def build(desk: SharedDesk) -> Server[Any]:
 
 
 async def run_stdio(server: Server[Any], begun: Callable[[], None]) -> None:
-    """Serve over standard input and output until the input ends.
+    """Serve over standard input and output until the input ends, or nobody reads the output.
 
     Args:
         server: of `build`.
         begun: is called once nothing but the protocol can reach standard output.
     """
-    async with stdio_server() as (read, write):
-        begun()
-        await server.run(read, write, server.create_initialization_options())
+    wire = Wire(_taken_input())
+    try:
+        async with stdio_server(stdin=cast("anyio.AsyncFile[str]", wire.lines())) as (read, write):
+            wire.output = write
+            begun()
+            await server.run(read, wire, server.create_initialization_options())
+    except* BrokenPipeError:
+        pass
+
+
+def _taken_input() -> BinaryIO:
+    """Standard input for the protocol alone; whatever else reads it finds it empty."""
+    taken = os.fdopen(os.dup(0), "rb")
+    empty = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(empty, 0)
+    os.close(empty)
+    return taken
+
+
+class Wire:
+    """Standard input and output: whatever line comes is answered, also after the input's end."""
+
+    output: Any  # where the transport takes what is to be written
+
+    def __init__(self, source: BinaryIO) -> None:
+        """Begin with nothing read.
+
+        Args:
+            source: gives the lines of the client.
+        """
+        self._source = source
+        self._unanswered: set[types.RequestId] = set()
+
+    async def lines(self) -> AsyncIterator[str]:
+        """The lines that are messages; ends when the calls under way are answered."""
+        # may be given up while it waits for a line
+        while raw := await anyio.to_thread.run_sync(self._source.readline, abandon_on_cancel=True):
+            line = raw.decode(errors="replace").strip()
+            if line and await self._is_message(line):
+                yield line
+        with anyio.move_on_after(PATIENCE):
+            while self._unanswered:
+                await anyio.sleep(0.02)
+
+    async def send(self, item: SessionMessage) -> None:
+        """Write a message."""
+        await self.output.send(item)
+        if isinstance(item.message, types.JSONRPCResponse | types.JSONRPCError):
+            self._unanswered.discard(item.message.id)
+
+    async def aclose(self) -> None:
+        """Write no more."""
+        await self.output.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def _is_message(self, line: str) -> bool:
+        """Whether a line is one; if not, the client is told."""
+        try:
+            message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
+        except ValueError as error:
+            broken = "Invalid JSON" in str(error)
+            code = types.PARSE_ERROR if broken else types.INVALID_REQUEST
+            await self._refuse(line, code, "no JSON that can be read" if broken else "no message")
+            return False
+        if isinstance(message, types.JSONRPCNotification):
+            if "id" in _fields(line):  # one that the library cannot read, and leaves out
+                await self._refuse(line, types.INVALID_REQUEST, "an id is a whole number or a text")
+                return False
+            if message.method == "notifications/cancelled":
+                self._unanswered.discard((message.params or {}).get("requestId"))
+        elif isinstance(message, types.JSONRPCRequest):
+            self._unanswered.add(message.id)
+        return True
+
+    async def _refuse(self, line: str, code: int, reason: str) -> None:
+        log.warning("refused a line of %d characters: %s", len(line), reason)
+        error = types.ErrorData(code=code, message=reason)
+        refusal = types.JSONRPCError(jsonrpc="2.0", id=_id(line), error=error)
+        await self.output.send(SessionMessage(refusal))
+
+
+def _id(line: str) -> types.RequestId | None:
+    """The id in a line that is no message, where it can be read and be sent back."""
+    found = _fields(line).get("id")
+    if isinstance(found, bool) or not isinstance(found, int | str):
+        return None
+    return None if isinstance(found, str) and not found.isprintable() else found
+
+
+def _fields(line: str) -> dict[str, Any]:
+    """The fields of the object in a line; a number with very many digits counts as none."""
+    try:
+        found = json.loads(line, parse_int=lambda digits: int(digits) if len(digits) < 20 else None)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 async def _apart(what: str, work: "Callable[[], Any]") -> Any:
     """Work in a thread of its own; what nobody foresaw is logged and gets an id instead."""
     try:
-        return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
+        # a call that is cancelled keeps its thread until it ends, and never begins if it waits
+        return await asyncio.wrap_future(THREADS.submit(work))
     except FIXABLE:
         raise
     except Exception as error:

@@ -299,3 +299,10 @@ def test_a_browser_opens_the_page_light_and_dark_and_complains_of_nothing(text, 
     assert light.std() > 0.05 and dark.std() > 0.05  # something is drawn
     path.write_text(text.replace("</body>", "<script>nowhere()</script></body>"), encoding="utf-8")
     assert opened(path)[1]  # an error would have been seen
+
+
+def test_a_horizon_without_an_outcome_is_named(short, undrawn):
+    said = {**json.loads(short.schema.metadata[ABOUT]), "horizons": [1, 252, 504]}
+    found = html(short.replace_schema_metadata({ABOUT: json.dumps(said)}))
+    assert "<p>No outcome known 252 and 504 sessions ahead. " in found
+    assert "no outcome" not in html(short).lower()

@@ -315,6 +315,8 @@ def print_summary(about: dict[str, Any], rows: Sequence["Row"]) -> None:
         about: of `belief.backtest.about`.
         rows: of `belief.backtest_summary.summarise`.
     """
+    from belief_tools.tear_sheet_tables import no_outcome
+
     often = about["refit_every"]
     every = "at every origin" if often == 1 else f"every {often} origins"
     print(
@@ -324,6 +326,9 @@ def print_summary(about: dict[str, Any], rows: Sequence["Row"]) -> None:
     print(f"models fitted anew {every}; compared with {rows[0].reference}")
     for horizon, group in groupby(rows, key=lambda row: row.horizon):
         _print_horizon(horizon, list(group))
+    left = no_outcome(about["horizons"], [row.horizon for row in rows])
+    if left is not None:
+        print(f"\n{left}")
     print(
         "\nlog score in nats, CRPS of the log return; gain and t > 0, ratio < 1: better than the "
         "reference\nHAC t-values and standard errors; windows: origins whose targets do not "

@@ -14,7 +14,7 @@ from belief_tools.evaluation_headline import signed
 from belief_tools.report_page import Claim, Picture, Section, as_html
 from belief_tools.svg import as_svg, page_style
 from belief_tools.tear_sheet_pictures import described
-from belief_tools.tear_sheet_tables import Shown, ahead, interval, read
+from belief_tools.tear_sheet_tables import Shown, ahead, interval, no_outcome, read
 
 if TYPE_CHECKING:
     import pyarrow
@@ -94,12 +94,14 @@ def _extent(shown: Shown) -> str:
 
 
 def _sections(shown: Shown, drawn: Mapping[str, str]) -> Iterator[Section]:
+    left = no_outcome(shown.about["horizons"], shown.horizons)
     named = {name: described(shown, name, svg) for name, svg in drawn.items()}
 
     def pictures(*names: str) -> list[Picture]:
         return [named[name] for name in names if name in named]
 
-    yield Section("Scores by horizon", [SCORES], list(tables.scores(shown)))
+    words = [SCORES if left is None else f"{left.capitalize()}. {SCORES}"]
+    yield Section("Scores by horizon", words, list(tables.scores(shown)))
     if shown.skill:
         both = pictures("skill_by_horizon", "log_score_gain")
         yield Section("Skill over time", [SKILL], [tables.gain_by_year(shown)], both)

@@ -108,6 +108,17 @@ def ahead(horizons: Sequence[int]) -> str:
     return f"{listed} session{'' if horizons == [1] else 's'} ahead"
 
 
+def no_outcome(asked: Sequence[int], found: Sequence[int]) -> str | None:
+    """Say which of the horizons asked for have no outcome yet.
+
+    Example:
+        >>> no_outcome([1, 504], [1]), no_outcome([1], [1])
+        ('no outcome known 504 sessions ahead', None)
+    """
+    left = [horizon for horizon in asked if horizon not in found]
+    return f"no outcome known {ahead(left)}" if left else None
+
+
 def interval(skill: Skill | None) -> str:
     """The 95 % interval of a mean gain, nats."""
     return NONE if skill is None else f"{signed(skill.low, 4)} to {signed(skill.high, 4)}"

@@ -35,8 +35,10 @@ Array = npt.NDArray[np.float64]
 # Okabe & Ito (2008): colours that people with any colour vision can tell apart; beyond them, and in
 # grey print, the kind of line tells.
 COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+# Four and eight share no factor with seven: colour and either one are alike after 28 models only.
 LINES: Final = ("-", "--", ":", "-.")
-MARKERS: Final = "osD^vPX"
+MARKERS: Final = "osD^vPX*"
+LEGEND_ROW: Final = 0.165  # inches
 N_BINS: Final = 20  # of the PIT
 BANDED: Final = 0.9  # of the counts that chance alone gives lie in the band
 LEVELS: Final = (50, 90)  # central intervals whose coverage is drawn by year and by regime
@@ -287,7 +289,8 @@ def _figure(slices: list[Slice], draws: Sequence[Callable[["Axes", Slice], None]
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     n_rows = len(slices) * len(draws)
-    figure = Figure(figsize=(9.0, 3.2 * n_rows), layout=ConstrainedLayoutEngine(h_pad=0.12))
+    height = _height(len(slices[0].of_model), 3.2)
+    figure = Figure(figsize=(9.0, height * n_rows), layout=ConstrainedLayoutEngine(h_pad=0.12))
     places = figure.subplots(n_rows, 1, squeeze=False)[:, 0]
     pictures = [(draw, shown) for shown in slices for draw in draws]
     for axes, (draw, shown) in zip(places, pictures, strict=True):
@@ -295,12 +298,17 @@ def _figure(slices: list[Slice], draws: Sequence[Callable[["Axes", Slice], None]
     return figure
 
 
+def _height(n_models: int, least: float) -> float:
+    """Inches of a picture whose legend is not to reach its title or the picture below."""
+    return max(least, LEGEND_ROW * (n_models + 2) + 1.1)
+
+
 def _skill_figure(
     table: "pyarrow.Table", models: list[str], reference: str, horizons: list[int]
 ) -> "Figure":
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9.0, 3.6), layout="constrained")
+    figure = Figure(figsize=(9.0, _height(len(models), 3.6)), layout="constrained")
     axes = figure.subplots()
     skill = {model: sheet.skills(table, model, reference, horizons) for model in models}
     own = {horizon: columns_of(table, reference, horizon) for horizon in horizons}
@@ -346,7 +354,7 @@ def _chance_band(n: int) -> tuple[float, float]:
 
 def _line(place: int) -> dict[str, Any]:
     """Look of a model's line by its place among the models."""
-    style = LINES[(place + place // len(COLOURS)) % len(LINES)]
+    style = LINES[place % len(LINES)]
     return {"color": COLOURS[place % len(COLOURS)], "linestyle": style, "linewidth": 1.3}
 
 

@@ -1,0 +1,47 @@
+"""Pictures of a backtest that is made up, so that what they must show is known."""
+
+from itertools import combinations
+
+import pytest
+from sheets import made_up
+
+from belief.backtest_plots import figures
+from belief.models import MODELS
+
+MANY = {model: 0.0 for model in MODELS}
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    return figures(made_up(MANY, n=60, horizons=(1,)), "garch_t")
+
+
+def look(line):
+    return line.get_color(), line.get_linestyle(), line.get_marker()
+
+
+def test_no_two_models_look_alike_however_many_there_are(drawn):
+    [axes] = drawn["log_score_gain"].axes
+    lines = {line.get_label(): look(line) for line in axes.lines if line.get_label() in MANY}
+    assert len(lines) == len(set(lines.values())) == len(MODELS) - 1 > 14
+    [axes] = drawn["skill_by_horizon"].axes
+    points = {each.get_label(): look(each.lines[0]) for each in axes.containers}
+    assert len(points) == len(set(points.values())) == len(MODELS) - 1
+
+
+@pytest.mark.parametrize("name", ["skill_by_horizon", "reliability", "coverage_by_regime"])
+def test_the_legend_of_many_models_covers_no_title(drawn, name):
+    figure = drawn[name]
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        legend = axes.get_legend().get_window_extent()
+        for words in (axes._left_title, *axes.texts):
+            assert not legend.overlaps(words.get_window_extent()), words.get_text()
+        assert legend.y0 >= 0.0 and legend.x1 <= figure.bbox.x1
+
+
+def test_the_legends_of_many_models_do_not_meet(drawn):
+    figure = drawn["coverage_by_year"]
+    figure.draw_without_rendering()
+    boxes = [axes.get_legend().get_window_extent() for axes in figure.axes]
+    assert not [1 for one, other in combinations(boxes, 2) if one.overlaps(other)]

@@ -23,7 +23,7 @@ from belief.backtest_summary import (
 from belief.few_state import BLOCK_LENGTH
 from belief.plots import QUIET, staying_panels
 from belief.scores import non_overlapping
-from belief.track_record import FEWEST_WINDOWS, STANDARD_ERRORS, Skill
+from belief.track_record import FEWEST_WINDOWS, Skill
 
 if TYPE_CHECKING:
     import pyarrow
@@ -42,6 +42,7 @@ LEGEND_ROW: Final = 0.165  # inches
 N_BINS: Final = 20  # of the PIT
 BANDED: Final = 0.9  # of the counts that chance alone gives lie in the band
 LEVELS: Final = (50, 90)  # central intervals whose coverage is drawn by year and by regime
+FEWEST_JOINED: Final = 3  # years that are joined by a line
 WIDTH: Final = 0.7  # over which the models of one place on an axis are spread
 
 
@@ -117,14 +118,15 @@ def skill_by_horizon(
     """
     horizons = list(n_windows)
     axes.axhline(0.0, color=QUIET, linewidth=1.0, label=f"{reference} (reference)")
+    compared = [model for model in skill if model != reference]
     for place, (model, by_horizon) in enumerate(skill.items()):
         if model == reference:
             continue
-        shift = WIDTH * ((place + 0.5) / len(skill) - 0.5)
+        shift = _shift(compared.index(model), len(compared))
         known = [(x, by_horizon[h]) for x, h in enumerate(horizons) if by_horizon.get(h)]
         at = np.array([x + shift for x, _ in known])
-        low, mean, high = np.array([found for _, found in known]).reshape(-1, 3).T
-        _bars(axes, at, mean, (mean - low, high - mean), model, place)
+        found = np.array([found for _, found in known]).reshape(-1, 3)
+        _bars(axes, at, found, model, place)
     axes.set_xticks(
         range(len(horizons)),
         [f"{h:,}\n{_told(n_windows[h])}" for h in horizons],
@@ -201,6 +203,8 @@ def reliability(axes: "Axes", shown: Slice) -> None:
 def coverage_by_year(axes: "Axes", shown: Slice, *, level: int) -> None:
     """Draw the share of closes inside a central interval, by the year of the origin.
 
+    The 95 % intervals are those of `belief.backtest_sheet.wilson`; hollow points have none.
+
     Args:
         axes: where to draw.
         shown: the models.
@@ -209,15 +213,18 @@ def coverage_by_year(axes: "Axes", shown: Slice, *, level: int) -> None:
     axes.axhline(level, color=QUIET, linewidth=1.0, label=f"{level} %, as forecast")
     years: set[int] = set()
     for place, (model, columns) in enumerate(shown.of_model.items()):
-        found = sheet.coverage_by_year(columns, level, shown.horizon)
+        found = sheet.coverage_by_year(columns, level)
         year = [int(each.group) for each in found]
-        share = [100.0 * each.share for each in found]
-        marker = MARKERS[place % len(MARKERS)]
-        axes.plot(year, share, marker=marker, markersize=4, label=model, **_line(place))
+        at = np.array(year) + _shift(place, len(shown.of_model))
+        shares = _percent(found)
+        _bars(axes, at, shares, model, place)
+        if len(year) >= FEWEST_JOINED:
+            axes.plot(at, shares[:, 1], **_line(place))
         years |= set(year)
     axes.set_xticks(sorted(years)[:: 1 + len(years) // 16])
+    axes.set_xlim(min(years) - 0.6, max(years) + 0.6)
     axes.set_xlabel("year of the origin")
-    _finish_coverage(axes, shown, level, "")
+    _finish_coverage(axes, shown, level)
 
 
 def coverage_by_regime(axes: "Axes", shown: Slice, *, states: States, level: int) -> None:
@@ -232,21 +239,16 @@ def coverage_by_regime(axes: "Axes", shown: Slice, *, states: States, level: int
     axes.axhline(level, color=QUIET, linewidth=1.0, label=f"{level} %, as forecast")
     counts = dict.fromkeys(states.names, 0)
     for place, (model, columns) in enumerate(shown.of_model.items()):
-        shift = WIDTH * ((place + 0.5) / len(shown.of_model) - 0.5)
-        found = sheet.coverage_by_regime(columns, states, level, shown.horizon)
+        shift = _shift(place, len(shown.of_model))
+        found = sheet.coverage_by_regime(columns, states, level)
         at = np.array([states.names.index(each.group) + shift for each in found])
-        share = np.array([100.0 * each.share for each in found])
-        error = np.array([each.standard_error for each in found], dtype=np.float64)
-        half = 100.0 * STANDARD_ERRORS * error  # not a number where none can be told
-        # no share is below nothing or above all
-        reach = np.minimum(half, share), np.minimum(half, 100.0 - share)
-        _bars(axes, at, share, reach, model, place)
+        _bars(axes, at, _percent(found), model, place)
         counts |= {each.group: max(counts[each.group], each.n) for each in found}
-    labels = [f"{name}\n{n:,} origins" for name, n in counts.items()]
+    labels = [f"{name}\n{n:,} origin{'' if n == 1 else 's'}" for name, n in counts.items()]
     axes.set_xticks(range(len(labels)), labels)
     axes.set_xlim(-0.6, len(labels) - 0.4)
     axes.set_xlabel(f"likeliest regime at the origin, as {states.model} saw it")
-    _finish_coverage(axes, shown, level, ", 95 % intervals (hollow: none can be told)")
+    _finish_coverage(axes, shown, level)
 
 
 def staying_at_origins(panels: Sequence["Axes"], symbol: str, states: States) -> None:
@@ -363,18 +365,32 @@ def _told(windows: int) -> str:
     return f"{windows:,} window{'' if windows == 1 else 's'}{doubt}"
 
 
-def _bars(
-    axes: "Axes", at: Array, value: Array, reach: tuple[Array, Array], model: str, place: int
-) -> None:
-    """A model's points with how far their intervals reach down and up; hollow without one."""
+def _shift(place: int, n: int) -> float:
+    """Where beside a tick one of n stands; all together they are centred on it."""
+    return WIDTH * ((place + 0.5) / n - 0.5)
+
+
+def _percent(found: Sequence[sheet.Share]) -> Array:
+    """(n, 3) ends of the intervals and shares between them, percent; no number for no interval."""
+    nothing = (np.nan, np.nan)
+    ends = [each.reach or nothing for each in found]
+    rows = [(low, each.share, high) for each, (low, high) in zip(found, ends, strict=True)]
+    return 100.0 * np.array(rows).reshape(-1, 3)
+
+
+def _bars(axes: "Axes", at: Array, found: Array, model: str, place: int) -> None:
+    """A model's points, (n, 3) low, value and high; hollow where there is no interval."""
     look: dict[str, Any] = {
         "color": COLOURS[place % len(COLOURS)],
         "marker": MARKERS[place % len(MARKERS)],
         "markersize": 5,
         "linestyle": "",
     }
-    known = np.isfinite(reach[0])
-    axes.errorbar(at[known], value[known], [r[known] for r in reach], label=model, **look)
+    low, value, high = found.T
+    known = np.isfinite(low)
+    # rounding may put an end a hair beyond its value
+    reach = np.maximum([value - low, high - value], 0.0)[:, known]
+    axes.errorbar(at[known], value[known], reach, label=model, **look)
     axes.plot(at[~known], value[~known], markerfacecolor="none", **look)
 
 
@@ -387,13 +403,14 @@ def _date_origins(axes: "Axes") -> None:
     axes.set_xlabel("origin (date)")
 
 
-def _finish_coverage(axes: "Axes", shown: Slice, level: int, beside: str) -> None:
+def _finish_coverage(axes: "Axes", shown: Slice, level: int) -> None:
     low, high = axes.dataLim.intervaly
     axes.set_ylim(
         max(min(low, level - 10.0) - 3.0, -3.0), min(max(high, level + 10.0) + 3.0, 103.0)
     )
     axes.set_ylabel(f"closes inside the\n{level} % interval (%)")
-    _finish(axes, shown, f"coverage of the central {level} % interval{beside}")
+    beside = f"95 % intervals (hollow: fewer than {FEWEST_WINDOWS} windows)"
+    _finish(axes, shown, f"coverage of the central {level} % interval, {beside}")
 
 
 def _finish(axes: "Axes", shown: Slice, headline: str) -> None:

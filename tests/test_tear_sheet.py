@@ -19,7 +19,6 @@ from belief.backtest_parts import REGIME_NAMES, STATES
 from belief.backtest_sheet import coverage_by_regime, coverage_by_year, states_of, worst_origins
 from belief.backtest_summary import columns_of, summarise
 from belief.errors import UsageError
-from belief.scores import hac_lag
 from belief_tools import tear_sheet
 from belief_tools.svg import as_svg, page_style
 from belief_tools.tear_sheet import html
@@ -158,42 +157,42 @@ def test_coverage_by_regime_and_by_year_equals_a_hand_count(page, table):
     for place, each in enumerate(found):
         hits = own["covered_90"][regime == place]
         assert each["origins"] == str(hits.size) == "40"
-        assert float(each["garch_t in 90 %"].split(" ± ")[0]) == round(100 * hits.mean(), 1)
+        assert float(each["garch_t in 90 %"].split(" (")[0]) == round(100 * hits.mean(), 1)
     years = page.table("Coverage by year of the origin, 1 session ahead")
     year = own["origin"].astype("datetime64[Y]").astype(str)
     assert [each["year"] for each in years] == ["2022", "2023"]
     for each in years:
         hits = own["covered_50"][year == each["year"]]
-        assert float(each["garch_t in 50 %"].split(" ± ")[0]) == round(100 * hits.mean(), 1)
+        assert float(each["garch_t in 50 %"].split(" (")[0]) == round(100 * hits.mean(), 1)
 
 
-def test_the_error_of_a_share_that_is_of_all_origins_is_that_of_their_mean(table):
-    [row] = [row for row in summarise(table) if (row.model, row.horizon) == ("garch_t", 5)]
-    alike = states_of(table)._replace(probability=np.tile([1.0, 0.0, 0.0, 0.0], (160, 1)))
-    [share] = coverage_by_regime(columns_of(table, "garch_t", 5), alike, 90, 5)
-    assert (share.n, share.share) == (160, pytest.approx(row.coverage_90, rel=1e-12))
-    assert share.standard_error == pytest.approx(row.coverage_90_se, rel=1e-9)
+@pytest.mark.parametrize("horizon", [1, 5])
+def test_the_interval_of_a_share_is_wilsons_of_the_windows_that_do_not_overlap(table, horizon):
+    from statsmodels.stats.proportion import proportion_confint
+
+    own, states = columns_of(table, "garch_t", horizon), states_of(table)
+    alike = states._replace(probability=np.tile([1.0, 0.0, 0.0, 0.0], (160, 1)))
+    [share] = coverage_by_regime(own, alike, 90)
+    windows = {1: 160, 5: 32}[horizon]
+    expected = proportion_confint(share.share * windows, windows, method="wilson")
+    assert (share.n, share.reach) == (160, pytest.approx(expected, rel=1e-9))
 
 
-def test_the_error_of_a_share_of_some_origins_is_that_of_a_regression_on_their_group(table):
-    from statsmodels.api import OLS
-
-    own, regime = columns_of(table, "garch_t", 5), (np.arange(160) // 20) % 4
-    groups = (regime[:, None] == np.arange(4)).astype(float)
-    lag = hac_lag(160, horizon=5)
-    fit = OLS(own["covered_50"].astype(float), groups).fit(
-        cov_type="HAC", cov_kwds={"maxlags": lag, "use_correction": False}
-    )
-    found = coverage_by_regime(own, states_of(table), 50, 5)
-    assert [each.share for each in found] == pytest.approx(list(fit.params), rel=1e-12)
-    assert [each.standard_error for each in found] == pytest.approx(list(fit.bse), rel=1e-9)
+def test_of_few_windows_no_interval_is_told(table):
+    four = np.tile([0.0, 0.0, 1.0, 0.0], (160, 1))
+    four[:4] = [0.0, 0.0, 0.0, 1.0]
+    states = states_of(table)._replace(probability=four)
+    many, few = coverage_by_regime(columns_of(table, "garch_t", 1), states, 50)
+    assert (few.group, few.n, few.reach) == ("crisis", 4, None)
+    assert many.reach[0] < many.share < many.reach[1]
 
 
-def test_where_every_close_was_inside_no_error_is_told(table):
+def test_where_every_close_was_inside_the_interval_still_says_something(table):
     own = columns_of(table, "belief", 1)
     own["covered_90"] = np.ones(160, dtype=bool)
-    for share in coverage_by_year(own, 90, 1):
-        assert (share.share, share.standard_error) == (1.0, None)
+    for share in coverage_by_year(own, 90):
+        assert share.share == share.reach[1] == 1.0
+        assert 0.9 < share.reach[0] < 1.0
 
 
 def test_the_matrices_in_force_are_told_beside_the_static_fit(page):

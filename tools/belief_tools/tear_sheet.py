@@ -149,13 +149,15 @@ CALIBRATION: Final = (
     "is the probability that was forecast for a close at or below the one that came."
 )
 COVERAGE: Final = (
-    "A central interval holds as many closes as its probability says, give or take chance: twice "
-    "the standard error to either side."
+    "A central interval holds as many closes as its probability says, give or take chance. "
+    "Intervals of the shares are Wilson's at 95 %, of as many trials as windows that do not "
+    f"overlap; with fewer than {FEWEST_WINDOWS} of these there are {TOO_FEW}: a question mark in "
+    "the tables, a hollow point in the pictures."
 )
 REGIMES: Final = (
     "The regime is the one that was the likeliest at the close of the origin, as the model saw it "
-    "then; regimes are relative to the symbol's own history. Where every close or none was inside "
-    "there is no standard error."
+    "then; regimes are relative to the symbol's own history. Intervals are those of the coverage "
+    "by year."
 )
 IN_FORCE: Final = (
     "What each forecast was made with: the probabilities of moving between regimes after the "

@@ -76,14 +76,14 @@ def _reliability(shown: Shown) -> str:
 def _years(shown: Shown) -> str:
     horizon = shown.horizons[0]
     columns = shown.columns(shown.model, horizon)
-    return _shares(shown, sheet.coverage_by_year(columns, TOLD_LEVEL, horizon))
+    return _shares(shown, sheet.coverage_by_year(columns, TOLD_LEVEL))
 
 
 def _regimes(shown: Shown) -> str:
     assert shown.states is not None  # or there were no picture
     horizon = shown.horizons[0]
     columns = shown.columns(shown.model, horizon)
-    found = sheet.coverage_by_regime(columns, shown.states, TOLD_LEVEL, horizon)
+    found = sheet.coverage_by_regime(columns, shown.states, TOLD_LEVEL)
     return _shares(shown, found)
 
 
@@ -125,11 +125,15 @@ TOLD: Final[dict[str, tuple[Callable[[Shown], str], str]]] = {
         "How often the close came at or below each quantile, less the quantile's probability; "
         "flat at 0 is calibrated",
     ),
-    "coverage_by_year": (_years, "Share of closes inside the central intervals by year"),
+    "coverage_by_year": (
+        _years,
+        "Share of closes inside the central intervals by year, with 95 % intervals; hollow: too "
+        "few windows to judge by",
+    ),
     "coverage_by_regime": (
         _regimes,
         "Share of closes inside the central intervals by the likeliest regime at the origin, with "
-        "95 % intervals",
+        "95 % intervals; hollow: too few windows to judge by",
     ),
     "staying": (
         _staying,

@@ -158,8 +158,8 @@ def _cells(shown: Shown, row: Row) -> list[str]:
         f"{row.crps:.5f}",
         _number(row.crps_ratio, ".3f"),
         _t(row, row.crps_t_value),
-        _share(row.coverage_50, row.coverage_50_se),
-        _share(row.coverage_90, row.coverage_90_se),
+        _share(row, row.coverage_50, row.coverage_50_se),
+        _share(row, row.coverage_90, row.coverage_90_se),
         f"{row.pit_distance:.3f}",
     ]
 
@@ -173,8 +173,10 @@ def _number(value: float | None, form: str) -> str:
     return NONE if value is None else format(value, form)
 
 
-def _share(share: float, error: float | None) -> str:
-    """A share in percent, with its standard error where there is one."""
+def _share(row: Row, share: float, error: float | None) -> str:
+    """A share in percent, with its standard error where there is one to judge by."""
+    if row.n_windows < FEWEST_WINDOWS:
+        return f"{100 * share:.1f}?"
     return f"{100 * share:.1f}" + ("" if error is None else f" ± {100 * error:.1f}")
 
 
@@ -226,9 +228,7 @@ def where(shown: Shown) -> Table:
 def by_year(shown: Shown) -> list[Table]:
     """Coverage of every model by the year of the origin, at the ends of the horizons."""
     return [
-        _coverage(
-            shown, horizon, "year", _years(shown), partial(sheet.coverage_by_year, horizon=horizon)
-        )
+        _coverage(shown, horizon, "year", _years(shown), sheet.coverage_by_year)
         for horizon in shown.ends
     ]
 
@@ -241,10 +241,18 @@ def by_regime(shown: Shown, states: States) -> list[Table]:
             horizon,
             "regime",
             states.names,
-            partial(sheet.coverage_by_regime, states=states, horizon=horizon),
+            partial(sheet.coverage_by_regime, states=states),
         )
         for horizon in shown.ends
     ]
+
+
+def _reach(share: Share) -> str:
+    """A share in percent with its 95 % interval, or a question mark for none."""
+    if share.reach is None:
+        return f"{100 * share.share:.1f}?"
+    low, high = share.reach
+    return f"{100 * share.share:.1f} ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def _years(shown: Shown) -> list[str]:
@@ -267,7 +275,7 @@ def _coverage(
         columns = shown.columns(model, horizon)
         for each in shares(columns, level=level) if columns["origin"].size else ():
             n[each.group] = max(each.n, n.get(each.group, 0))
-            cells[each.group, model, level] = _share(each.share, each.standard_error)
+            cells[each.group, model, level] = _reach(each)
     rows = [
         [group, f"{n[group]:,}", *(cells.get((group, *key), NONE) for key in keys)]
         for group in groups
@@ -275,7 +283,7 @@ def _coverage(
     ]
     caption = (
         f"Coverage by {word} of the origin, {ahead([horizon])}: closes inside the central "
-        "interval, % ± standard error (HAC)"
+        "interval, % (95 % interval)"
     )
     head = [word, "origins", *(f"{model} in {level} %" for model, level in keys)]
     return Table(caption, head, rows, folded=horizon != shown.horizons[0])

@@ -168,8 +168,10 @@ def pit_histogram(axes: "Axes", shown: Slice) -> None:
     """
     edges = np.linspace(0.0, 1.0, N_BINS + 1)
     windows = [_n_windows(columns) for columns in shown.of_model.values()]
-    low, high = _chance_band(min(windows))
-    axes.axhspan(low, high, color=QUIET, alpha=0.15, linewidth=0, label="90 % by chance")
+    low, high = N_BINS * _chance_band(min(windows), np.array(1.0 / N_BINS))
+    axes.axhspan(
+        float(low), float(high), color=QUIET, alpha=0.15, linewidth=0, label="90 % by chance"
+    )
     for place, (model, columns) in enumerate(shown.of_model.items()):
         count, _ = np.histogram(columns["pit"], bins=edges)
         axes.stairs(N_BINS * count / count.sum(), edges, label=model, **_line(place))
@@ -184,11 +186,18 @@ def pit_histogram(axes: "Axes", shown: Slice) -> None:
 def reliability(axes: "Axes", shown: Slice) -> None:
     """Draw how often the close came at or below each quantile, less the quantile's probability.
 
+    The band is where nine in ten points of a calibrated model lie, each by itself, if its windows
+    do not overlap.
+
     Args:
         axes: where to draw.
         shown: the models.
     """
     probability = np.linspace(0.01, 0.99, 99)
+    windows = min(_n_windows(columns) for columns in shown.of_model.values())
+    low, high = 100.0 * (_chance_band(windows, probability) - probability)
+    band = {"color": QUIET, "alpha": 0.15, "linewidth": 0, "label": "90 % by chance"}
+    axes.fill_between(100.0 * probability, low, high, **band)
     axes.axhline(0.0, color=QUIET, linewidth=1.0, label="calibrated")
     for place, (model, columns) in enumerate(shown.of_model.items()):
         share = np.searchsorted(np.sort(columns["pit"]), probability, side="right")
@@ -345,13 +354,12 @@ def _n_windows(columns: Columns) -> int:
     return non_overlapping(columns["origin"], columns["target"])
 
 
-def _chance_band(n: int) -> tuple[float, float]:
-    """Where counts of n uniform values in `N_BINS` bins lie, as a multiple of their mean."""
+def _chance_band(n: int, probability: Array) -> Array:
+    """(2, ...) between which the share of n trials lies, as probable as `BANDED` or more."""
     from scipy.stats import binom
 
     tail = (1.0 - BANDED) / 2.0
-    low, high = binom.ppf([tail, 1.0 - tail], n, 1.0 / N_BINS)
-    return N_BINS * float(low) / n, N_BINS * float(high) / n
+    return np.stack([binom.ppf(end, n, probability) / n for end in (tail, 1.0 - tail)])
 
 
 def _line(place: int) -> dict[str, Any]:

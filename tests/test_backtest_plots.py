@@ -2,6 +2,7 @@
 
 from itertools import combinations
 
+import numpy as np
 import pytest
 from sheets import made_up
 
@@ -45,3 +46,29 @@ def test_the_legends_of_many_models_do_not_meet(drawn):
     figure.draw_without_rendering()
     boxes = [axes.get_legend().get_window_extent() for axes in figure.axes]
     assert not [1 for one, other in combinations(boxes, 2) if one.overlaps(other)]
+
+
+def test_the_band_around_the_reliability_holds_nine_in_ten_points_of_calibrated_models():
+    table = made_up({"belief": 0.0, "garch_t": 0.0}, n=160, horizons=(1, 5))
+    draw = np.random.default_rng(1)
+    for axes, windows in zip(figures(table)["reliability"].axes, (160, 32), strict=True):
+        [band] = [each for each in axes.collections if each.get_label() == "90 % by chance"]
+        edges = band.get_paths()[0].vertices
+        at = np.linspace(1.0, 99.0, 99)
+        low, high = (
+            np.array([pick(edges[np.isclose(edges[:, 0], x), 1]) for x in at])
+            for pick in (min, max)
+        )
+        share = (draw.uniform(size=(4000, windows, 1)) <= at / 100).mean(axis=1)
+        inside = ((low - 1e-9 <= 100 * share - at) & (100 * share - at <= high + 1e-9)).mean(axis=0)
+        assert inside.min() > 0.87 and inside[30:70].mean() < 0.96
+
+
+def test_years_are_joined_where_there_are_three_and_points_where_there_are_fewer():
+    for n, joined in ((160, 0), (400, 1)):
+        table = made_up({"belief": 0.0}, n=n, horizons=(1,))
+        axes = figures(table)["coverage_by_year"].axes[0]
+        lines = [line for line in axes.lines if line.get_linestyle() == "-"]
+        assert len(lines) - 1 == joined  # one is the level
+        [bars] = axes.containers
+        assert len(bars.lines[2][0].get_segments()) == 2 + joined

@@ -305,3 +305,10 @@ def test_a_horizon_without_an_outcome_is_named(short, undrawn):
     found = html(short.replace_schema_metadata({ABOUT: json.dumps(said)}))
     assert "<p>No outcome known 252 and 504 sessions ahead. " in found
     assert "no outcome" not in html(short).lower()
+
+
+def test_captions_tell_of_the_band_and_of_windows_too_few_to_tell_much():
+    found = html(made_up(BETTER, n=90))
+    [caption] = re.findall(r"<figcaption>(How often the close .*?)</figcaption>", found)
+    assert "within the grey band lie" in caption and "nine in ten" in caption
+    assert "Little can be told 5 sessions ahead, of fewer than 20 windows" in caption

@@ -61,8 +61,8 @@ def page(text):
 def test_the_headline_says_whose_forecasts_beat_whose_and_on_what_it_rests(text):
     bold, rest = claim(text)
     assert bold == (
-        "The forecasts of NVDA by belief beat those of garch_t beyond chance 1 and 5 sessions "
-        "ahead:"
+        "Compared with those of garch_t, the forecasts of NVDA by belief are better beyond chance "
+        "1 and 5 sessions ahead."
     )
     assert "160 origins from 2022-10-03 to " + str(SESSION[159]) in rest
     assert "horizons of 1, 5 sessions" in rest
@@ -71,20 +71,22 @@ def test_the_headline_says_whose_forecasts_beat_whose_and_on_what_it_rests(text)
 
 def test_no_skill_is_said_where_there_is_none(undrawn):
     bold, rest = claim(html(made_up({"belief": 0.0, "garch_t": 0.0})))
-    assert bold.startswith("The forecasts of NVDA by belief are not shown to beat those of garch_t")
-    assert "no skill shown 1 and 5 sessions ahead" in rest
+    assert bold.endswith("are shown to be neither better nor worse 1 and 5 sessions ahead.")
+    assert "came from" not in rest
 
 
 def test_forecasts_that_are_worse_are_said_to_be_worse(undrawn):
-    bold, rest = claim(html(made_up({"belief": -0.2, "garch_t": 0.0})))
-    assert "are not shown to beat" in bold and "worse beyond chance 1 and 5 sessions ahead" in rest
+    bold, _ = claim(html(made_up({"belief": -0.2, "garch_t": 0.0})))
+    assert bold.endswith("are worse beyond chance 1 and 5 sessions ahead.")
 
 
 def test_too_few_windows_are_no_skill_however_large_the_gain(undrawn):
     found = html(made_up({"belief": 5.0, "garch_t": 0.0}, n=90))
-    bold, rest = claim(found)
-    assert "beyond chance 1 session ahead" in bold
-    assert "too few to judge, with fewer than 20 windows that do not overlap, 5 sessions" in rest
+    bold, _ = claim(found)
+    assert bold.endswith(
+        "are better beyond chance 1 session ahead and have too few windows that do not overlap "
+        "(fewer than 20) to be judged 5 sessions ahead."
+    )
     near, far = Page(found).table("belief, compared with garch_t, by horizon")
     assert near["t"][-1].isdigit() and far["t"].endswith("?")
     assert far["verdict"] == "too few to judge"
@@ -95,7 +97,7 @@ def test_too_few_windows_are_no_skill_however_large_the_gain(undrawn):
 def test_a_model_alone_has_no_skill_to_speak_of():
     found = html(made_up({"belief": 0.0}, n=30, horizons=(5,)))
     bold, _ = claim(found)
-    assert bold == "Whether the forecasts of NVDA by belief have skill cannot be said:"
+    assert bold == "Whether the forecasts of NVDA by belief have skill cannot be said."
     assert "<h2>Skill" not in found
     Page(found)
 
@@ -109,7 +111,7 @@ def test_a_backtest_of_one_origin_can_be_told():
 
 def test_another_reference_can_be_chosen_and_one_that_is_not_there_is_named(table, undrawn):
     bold, _ = claim(html(table, "random_walk"))
-    assert "beat those of random_walk" in bold
+    assert "Compared with those of random_walk" in bold
     with pytest.raises(UsageError, match="'chain' is not one of the models belief, random_walk"):
         html(table, "chain")
 
@@ -312,3 +314,13 @@ def test_captions_tell_of_the_band_and_of_windows_too_few_to_tell_much():
     [caption] = re.findall(r"<figcaption>(How often the close .*?)</figcaption>", found)
     assert "within the grey band lie" in caption and "nine in ten" in caption
     assert "Little can be told 5 sessions ahead, of fewer than 20 windows" in caption
+
+
+def test_how_much_of_the_gain_came_from_few_origins_is_said(table, undrawn):
+    gain = (
+        columns_of(table, "belief", 1)["log_score"] - columns_of(table, "garch_t", 1)["log_score"]
+    )
+    share = 100 * np.sort(gain)[::-1][:5].sum() / gain.sum()
+    _, rest = claim(html(table))
+    told = f"of the gain 1 session ahead {share:.0f} % came from the 5 best of 160 origins; "
+    assert told in rest

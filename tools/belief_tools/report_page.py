@@ -98,14 +98,16 @@ class Claim:
     Attributes:
         claim: a sentence without its end.
         grounds: the figures behind it; "" where there are none.
+        mark: between the two: a colon, or a full stop where the grounds are sentences themselves.
     """
 
     claim: str
     grounds: str = ""
+    mark: str = ":"
 
     def __str__(self) -> str:
         """The whole sentence."""
-        return f"{self.claim}{': ' if self.grounds else ''}{self.grounds}."
+        return f"{self.claim}{f'{self.mark} ' if self.grounds else ''}{self.grounds}."
 
 
 def as_html(title: str, headline: Sequence[Claim], sections: Iterable[Section]) -> str:
@@ -172,7 +174,7 @@ def _claim(first: Claim) -> str:
     claim, grounds = _escaped(first.claim), _escaped(first.grounds)
     if not grounds:
         return f'<p class="headline"><strong>{claim}.</strong></p>'
-    return f'<p class="headline"><strong>{claim}:</strong> <span>{grounds}.</span></p>'
+    return f'<p class="headline"><strong>{claim}{first.mark}</strong> <span>{grounds}.</span></p>'
 
 
 def _table(table: Table) -> str:

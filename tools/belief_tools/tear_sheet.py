@@ -7,7 +7,10 @@ better than a reference's beyond chance, how well they were calibrated, and wher
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from belief.backtest_plots import figures
+from belief.backtest_summary import paired
 from belief.track_record import FEWEST_WINDOWS, TOO_FEW
 from belief_tools import tear_sheet_tables as tables
 from belief_tools.evaluation_headline import signed
@@ -18,6 +21,8 @@ from belief_tools.tear_sheet_tables import Shown, ahead, interval, no_outcome, r
 
 if TYPE_CHECKING:
     import pyarrow
+
+N_BEST: Final = 5  # origins whose share of a gain is told
 
 
 def html(table: "pyarrow.Table", reference: str | None = None) -> str:
@@ -49,27 +54,39 @@ def _headline(shown: Shown) -> Claim:
     symbol, model, reference = shown.about["symbol"], shown.model, shown.reference
     if model == reference:
         claim = f"Whether the forecasts of {symbol} by {model} have skill cannot be said"
-        return Claim(claim, f"no other model was asked to compare with; {_extent(shown)}")
+        return Claim(claim, f"no other model was asked to compare with; {_extent(shown)}", mark=".")
     of_word: dict[str, list[int]] = {}
     for horizon, skill in shown.skill[model].items():
         of_word.setdefault(TOO_FEW if skill is None else skill.word, []).append(horizon)
-    told = "; ".join(
-        f"{words} {ahead(of_word[word])}" for word, words in CLAIMS.items() if word in of_word
-    )
-    better = of_word.get("better than", [])
-    if not better:
-        claim = f"The forecasts of {symbol} by {model} are not shown to beat those of {reference}"
-        return Claim(f"{claim} at any horizon", f"{told}; {_gains(shown)}; {_extent(shown)}")
-    claim = f"The forecasts of {symbol} by {model} beat those of {reference} beyond chance"
-    return Claim(f"{claim} {ahead(better)}", f"{told}; {_gains(shown)}; {_extent(shown)}")
+    *most, last = (f"{words} {ahead(of_word[w])}" for w, words in CLAIMS.items() if w in of_word)
+    told = f"{', '.join(most)} and {last}" if most else last
+    claim = f"Compared with those of {reference}, the forecasts of {symbol} by {model} {told}"
+    grounds = [_gains(shown), *_few_sessions(shown, of_word.get("better than", []))]
+    return Claim(claim, "; ".join([*grounds, _extent(shown)]), mark=".")
 
 
 CLAIMS: Final = {  # word of a skill -> in a headline
-    "better than": "better beyond chance",
-    "no skill over": "no skill shown",
-    "worse than": "worse beyond chance",
-    TOO_FEW: f"{TOO_FEW}, with fewer than {FEWEST_WINDOWS} windows that do not overlap,",
+    "better than": "are better beyond chance",
+    "worse than": "are worse beyond chance",
+    "no skill over": "are shown to be neither better nor worse",
+    TOO_FEW: (
+        f"have too few windows that do not overlap (fewer than {FEWEST_WINDOWS}) to be judged"
+    ),
 }
+
+
+def _few_sessions(shown: Shown, horizons: Sequence[int]) -> Iterator[str]:
+    """Say how much of each gain came from a few origins."""
+    for horizon in horizons:
+        own, base = paired(
+            shown.columns(shown.model, horizon), shown.columns(shown.reference, horizon)
+        )
+        gain = np.sort(own["log_score"] - base["log_score"])
+        share = 100 * float(gain[-N_BEST:].sum() / gain.sum())
+        yield (
+            f"of the gain {ahead([horizon])} {share:.0f} % came from the {N_BEST} best of "
+            f"{gain.size:,} origins"
+        )
 
 
 def _gains(shown: Shown) -> str:

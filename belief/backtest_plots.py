@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from belief import backtest_sheet as sheet
 from belief.backtest import about
-from belief.backtest_sheet import States, states_of
+from belief.backtest_sheet import States, counted, states_of
 from belief.backtest_summary import (
     Columns,
     check_reference,
@@ -253,7 +253,7 @@ def coverage_by_regime(axes: "Axes", shown: Slice, *, states: States, level: int
         at = np.array([states.names.index(each.group) + shift for each in found])
         _bars(axes, at, _percent(found), model, place)
         counts |= {each.group: max(counts[each.group], each.n) for each in found}
-    labels = [f"{name}\n{n:,} origin{'' if n == 1 else 's'}" for name, n in counts.items()]
+    labels = [f"{name}\n{counted(n, 'origin')}" for name, n in counts.items()]
     axes.set_xticks(range(len(labels)), labels)
     axes.set_xlim(-0.6, len(labels) - 0.4)
     axes.set_xlabel(f"likeliest regime at the origin, as {states.model} saw it")
@@ -289,8 +289,9 @@ def staying_at_origins(panels: Sequence["Axes"], symbol: str, states: States) ->
     _title(
         panels[0],
         f"{symbol}: probability of staying one more session, by regime, as in force at the origins",
-        f"{n:,} origins from {states.origin[0]} to {states.origin[-1]}; model {states.model}, "
-        f"means over {BLOCK_LENGTH} origins{', beside the static fit (dashed)' if known else ''}",
+        f"{counted(n, 'origin')} from {states.origin[0]} to {states.origin[-1]}; "
+        f"model {states.model}, means over {BLOCK_LENGTH} origins"
+        f"{', beside the static fit (dashed)' if known else ''}",
     )
 
 
@@ -329,7 +330,8 @@ def _skill_figure(
     _title(
         axes,
         f"{about(table)['symbol']}: mean log score gained over {reference}; above 0 is better",
-        f"{origin.size:,} origins from {origin[0]} to {origin[-1]}; bars: 95 % intervals (HAC)",
+        f"{counted(origin.size, 'origin')} from {origin[0]} to {origin[-1]}; "
+        "bars: 95 % intervals (HAC)",
     )
     return figure
 
@@ -370,7 +372,7 @@ def _line(place: int) -> dict[str, Any]:
 
 def _told(windows: int) -> str:
     doubt = "" if windows >= FEWEST_WINDOWS else ":\ntoo few"
-    return f"{windows:,} window{'' if windows == 1 else 's'}{doubt}"
+    return f"{counted(windows, 'window')}{doubt}"
 
 
 def _shift(place: int, n: int) -> float:
@@ -428,8 +430,8 @@ def _finish(axes: "Axes", shown: Slice, headline: str) -> None:
     _title(
         axes,
         f"{shown.symbol}, {shown.horizon} session{plural} ahead: {headline}",
-        f"{columns['origin'].size:,} origins from {columns['origin'][0]} to "
-        f"{columns['origin'][-1]}, {_n_windows(columns):,} windows that do not overlap",
+        f"{counted(columns['origin'].size, 'origin')} from {columns['origin'][0]} to "
+        f"{columns['origin'][-1]}, windows that do not overlap: {_n_windows(columns):,}",
     )
     axes.grid(axis="y", color=QUIET, alpha=0.2, linewidth=0.6)
     _legend(axes)

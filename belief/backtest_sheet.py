@@ -64,6 +64,16 @@ class Share(NamedTuple):
     reach: tuple[float, float] | None
 
 
+def counted(n: int, what: str) -> str:
+    """A number of things in words.
+
+    Example:
+        >>> counted(1, "origin"), counted(1500, "origin")
+        ('1 origin', '1,500 origins')
+    """
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
 def wilson(share: float, n: int) -> tuple[float, float]:
     """95 % interval of a probability, from the share of n trials that came out so.
 

@@ -100,8 +100,8 @@ def fan_chart(
     _title(
         axes,
         f"{prices.symbol} close: forecast from {prices.as_of} to {forecasts[-1].target}",
-        f"made with prices through {prices.as_of} only, from {_short(prices.source)}; last close {prices.last_close:,.2f} "
-        f"{prices.currency}; model {forecasts[0].model}, {prices.session.size:,} closes",
+        f"made with prices through {prices.as_of} only, from {_short(prices.source)}; "
+        f"last close {prices.last_close:,.2f} {prices.currency}; model {forecasts[0].model}, {prices.session.size:,} closes",
     )
 
 
@@ -145,8 +145,8 @@ def staying_over_time(
     """Draw the probability of staying one more session, a panel for each regime.
 
     A dot at the end is what is in force after the last session, whose shock the matrix of its block
-    does not have yet: what `belief now` tells. All panels have one scale. The line of a regime that was seldom visited rests on few moves: its
-    swings say little.
+    does not have yet: what `belief now` tells. All panels have one scale.
+    The line of a regime that was seldom visited rests on few moves: its swings say little.
 
     Args:
         panels: (R,) where to draw, from the top down.

@@ -72,3 +72,9 @@ def test_years_are_joined_where_there_are_three_and_points_where_there_are_fewer
         assert len(lines) - 1 == joined  # one is the level
         [bars] = axes.containers
         assert len(bars.lines[2][0].get_segments()) == 2 + joined
+
+
+def test_the_points_beside_a_tick_are_centred_on_it():
+    found = figures(made_up({"belief": 0.1, "chain": 0.1, "garch_t": 0.0}))["skill_by_horizon"]
+    at = [each.lines[0].get_xdata() for each in found.axes[0].containers]
+    assert np.mean(at, axis=0) == pytest.approx([0.0, 1.0])

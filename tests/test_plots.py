@@ -12,8 +12,8 @@ from matplotlib.text import Text
 
 from belief import models
 from belief.chain import BIN_NAMES, N_BINS
-from belief.few_state import BLOCK_LENGTH, Parameters, states_over_time, transmat_path
 from belief.events import Events
+from belief.few_state import BLOCK_LENGTH, Parameters, states_over_time, transmat_path
 from belief.fitted_model import FittedModel
 from belief.models import belief, fit, forecasts
 from belief.observations import observe

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from importlib.metadata import version
 from itertools import pairwise
 
 import numpy as np
@@ -65,7 +66,7 @@ def test_the_headline_says_whose_forecasts_beat_whose_and_on_what_it_rests(text)
         "1 and 5 sessions ahead."
     )
     assert "160 origins from 2022-10-03 to " + str(SESSION[159]) in rest
-    assert "horizons of 1, 5 sessions" in rest
+    assert "forecast 1 and 5 sessions ahead" in rest
     assert "no claim of direction or profit" in rest
 
 
@@ -107,6 +108,8 @@ def test_a_backtest_of_one_origin_can_be_told():
         found = html(made_up(models, n=1, horizons=(1,)))
         [row] = Page(found).table("Lowest log scores")
         assert row["origin"] == "2022-10-03"
+        assert "1 origin from 2022-10-03" in found
+        assert not re.search(r"\b1 (origins|sessions|windows|forecasts)\b", found)
 
 
 def test_another_reference_can_be_chosen_and_one_that_is_not_there_is_named(table, undrawn):
@@ -198,7 +201,7 @@ def test_where_every_close_was_inside_the_interval_still_says_something(table):
 
 
 def test_the_matrices_in_force_are_told_beside_the_static_fit(page):
-    found = page.table("Probability of moving in one session, in force at 6 of the 160 origins")
+    found = page.table("Probability of moving in one session, in force at 6 of 160 origins")
     assert len(found) == 6 * 4
     last = found[-4:]
     assert {each["origin"] for each in last} == {str(SESSION[159])}
@@ -245,7 +248,11 @@ def test_the_page_refers_to_nothing_outside_and_has_no_script(text, page):
 def test_the_pictures_are_drawn_in_the_inks_of_the_page(text):
     for ink in ("#010203", "#000000"):
         assert ink not in text
-    assert "currentColor" in text and "stroke: var(--quiet)" in text
+    for ink in ("#0072b2", "#56b4e9"):  # each page says what they are in light and in dark
+        assert text.lower().count(ink) == 1
+    assert (
+        "stroke: var(--blue)" in text and "currentColor" in text and "stroke: var(--quiet)" in text
+    )
     assert text.count("#595959") == 1  # where the page says what its quiet ink is
     with page_style():
         figure = Figure()
@@ -324,3 +331,10 @@ def test_how_much_of_the_gain_came_from_few_origins_is_said(table, undrawn):
     _, rest = claim(html(table))
     told = f"of the gain 1 session ahead {share:.0f} % came from the 5 best of 160 origins; "
     assert told in rest
+
+
+def test_how_it_was_made_names_prices_settings_and_program(page):
+    rows = {row["what"]: row["value"] for row in page.table("How it was made")}
+    assert (rows["prices"], rows["prices used through"]) == ("made up", str(SESSION[164]))
+    assert (rows["horizons (sessions)"], rows["fitted anew"]) == ("1, 5", "every 21 origins")
+    assert rows["page written by"] == f"belief {version('belief')}"

@@ -87,7 +87,9 @@ def run(
         write_pictures(plot, table, reference)
     if html is not None:
         write_tear_sheet(html, table, reference)
-    say(f"{table.num_rows:,} forecasts and their scores are in {one_line(str(out))}")
+    made = "1 forecast and its scores are" if table.num_rows == 1 else None
+    made = made or f"{table.num_rows:,} forecasts and their scores are"
+    say(f"{made} in {one_line(str(out))}")
     if plot is not None:
         say(f"the pictures are in {one_line(str(plot))}")
     if html is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from belief.backtest_plots import figures
+from belief.backtest_sheet import counted
 from belief.backtest_summary import paired
 from belief.track_record import FEWEST_WINDOWS, TOO_FEW
 from belief_tools import tear_sheet_tables as tables
@@ -85,7 +86,7 @@ def _few_sessions(shown: Shown, horizons: Sequence[int]) -> Iterator[str]:
         share = 100 * float(gain[-N_BEST:].sum() / gain.sum())
         yield (
             f"of the gain {ahead([horizon])} {share:.0f} % came from the {N_BEST} best of "
-            f"{gain.size:,} origins"
+            f"{counted(gain.size, 'origin')}"
         )
 
 
@@ -103,9 +104,9 @@ def _gains(shown: Shown) -> str:
 def _extent(shown: Shown) -> str:
     rows = [row for row in shown.rows if row.model == shown.model]
     return (
-        f"{max(row.n for row in rows):,} origins from {shown.about['from']} to "
-        f"{shown.about['to']}, horizons of {', '.join(map(str, shown.horizons))} sessions; skill "
-        "here is in the whole distribution, above all its width, and is no claim of direction or "
+        f"{counted(max(row.n for row in rows), 'origin')} from {shown.about['from']} to "
+        f"{shown.about['to']}, forecast {ahead(shown.horizons)}; skill here "
+        "is in the whole distribution, above all its width, and is no claim of direction or "
         "profit"
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from importlib.metadata import version
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -10,7 +11,7 @@ import numpy as np
 from belief import backtest_sheet as sheet
 from belief.backtest import about
 from belief.backtest_plots import LEVELS
-from belief.backtest_sheet import Share, States
+from belief.backtest_sheet import Share, States, counted
 from belief.backtest_summary import (
     Columns,
     Row,
@@ -362,8 +363,8 @@ def transitions(states: States) -> Table:
         for i, name in enumerate(states.names)
     ]
     caption = (
-        f"Probability of moving in one session, in force at {len(places)} of the {n:,} origins "
-        f"(static fit), model {states.model}"
+        f"Probability of moving in one session, in force at {len(places)} of "
+        f"{counted(n, 'origin')} (static fit), model {states.model}"
     )
     head = ["origin", "from", "belief in it", *(f"to {name}" for name in states.names)]
     return Table(caption, head, rows, n_words=2, folded=len(rows) > SHORT // 2)
@@ -380,12 +381,14 @@ def made(shown: Shown) -> Table:
     told = {
         "symbol": shown.about["symbol"],
         "prices": shown.about["source"],
+        "prices used through": str(max(shown.table.column("target").to_pylist())),
         "first origin": shown.about["from"],
         "last origin": shown.about["to"],
-        "horizons (sessions)": ", ".join(map(str, shown.horizons)),
+        "horizons (sessions)": ", ".join(map(str, shown.about["horizons"])),
         "models": ", ".join(shown.models),
         "reference": shown.reference,
         "fitted anew": "at every origin" if often == 1 else f"every {often} origins",
+        "page written by": f"belief {version('belief')}",
     }
     return Table(
         "How it was made", ["what", "value"], [[*pair] for pair in told.items()], n_words=2

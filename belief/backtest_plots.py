@@ -196,7 +196,12 @@ def reliability(axes: "Axes", shown: Slice) -> None:
     probability = np.linspace(0.01, 0.99, 99)
     windows = min(_n_windows(columns) for columns in shown.of_model.values())
     low, high = 100.0 * (_chance_band(windows, probability) - probability)
-    band = {"color": QUIET, "alpha": 0.15, "linewidth": 0, "label": "90 % by chance"}
+    band: dict[str, Any] = {
+        "color": QUIET,
+        "alpha": 0.15,
+        "linewidth": 0,
+        "label": "90 % by chance",
+    }
     axes.fill_between(100.0 * probability, low, high, **band)
     axes.axhline(0.0, color=QUIET, linewidth=1.0, label="calibrated")
     for place, (model, columns) in enumerate(shown.of_model.items()):

@@ -101,7 +101,8 @@ def fan_chart(
         axes,
         f"{prices.symbol} close: forecast from {prices.as_of} to {forecasts[-1].target}",
         f"made with prices through {prices.as_of} only, from {_short(prices.source)}; "
-        f"last close {prices.last_close:,.2f} {prices.currency}; model {forecasts[0].model}, {prices.session.size:,} closes",
+        f"last close {prices.last_close:,.2f} {prices.currency}; "
+        f"model {forecasts[0].model}, {prices.session.size:,} closes",
     )
 
 

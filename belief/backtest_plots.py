@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from belief import backtest_sheet as sheet
 from belief.backtest import about
-from belief.backtest_sheet import States, states_of
+from belief.backtest_sheet import States, counted, states_of
 from belief.backtest_summary import (
     Columns,
     check_reference,
@@ -23,7 +23,7 @@ from belief.backtest_summary import (
 from belief.few_state import BLOCK_LENGTH
 from belief.plots import QUIET, staying_panels
 from belief.scores import non_overlapping
-from belief.track_record import FEWEST_WINDOWS, STANDARD_ERRORS, Skill
+from belief.track_record import FEWEST_WINDOWS, Skill
 
 if TYPE_CHECKING:
     import pyarrow
@@ -35,11 +35,14 @@ Array = npt.NDArray[np.float64]
 # Okabe & Ito (2008): colours that people with any colour vision can tell apart; beyond them, and in
 # grey print, the kind of line tells.
 COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+# Four and eight share no factor with seven: colour and either one are alike after 28 models only.
 LINES: Final = ("-", "--", ":", "-.")
-MARKERS: Final = "osD^vPX"
+MARKERS: Final = "osD^vPX*"
+LEGEND_ROW: Final = 0.165  # inches
 N_BINS: Final = 20  # of the PIT
 BANDED: Final = 0.9  # of the counts that chance alone gives lie in the band
 LEVELS: Final = (50, 90)  # central intervals whose coverage is drawn by year and by regime
+FEWEST_JOINED: Final = 3  # years that are joined by a line
 WIDTH: Final = 0.7  # over which the models of one place on an axis are spread
 
 
@@ -115,14 +118,15 @@ def skill_by_horizon(
     """
     horizons = list(n_windows)
     axes.axhline(0.0, color=QUIET, linewidth=1.0, label=f"{reference} (reference)")
+    compared = [model for model in skill if model != reference]
     for place, (model, by_horizon) in enumerate(skill.items()):
         if model == reference:
             continue
-        shift = WIDTH * ((place + 0.5) / len(skill) - 0.5)
+        shift = _shift(compared.index(model), len(compared))
         known = [(x, by_horizon[h]) for x, h in enumerate(horizons) if by_horizon.get(h)]
         at = np.array([x + shift for x, _ in known])
-        low, mean, high = np.array([found for _, found in known]).reshape(-1, 3).T
-        _bars(axes, at, mean, (mean - low, high - mean), model, place)
+        found = np.array([found for _, found in known]).reshape(-1, 3)
+        _bars(axes, at, found, model, place)
     axes.set_xticks(
         range(len(horizons)),
         [f"{h:,}\n{_told(n_windows[h])}" for h in horizons],
@@ -164,8 +168,10 @@ def pit_histogram(axes: "Axes", shown: Slice) -> None:
     """
     edges = np.linspace(0.0, 1.0, N_BINS + 1)
     windows = [_n_windows(columns) for columns in shown.of_model.values()]
-    low, high = _chance_band(min(windows))
-    axes.axhspan(low, high, color=QUIET, alpha=0.15, linewidth=0, label="90 % by chance")
+    low, high = N_BINS * _chance_band(min(windows), np.array(1.0 / N_BINS))
+    axes.axhspan(
+        float(low), float(high), color=QUIET, alpha=0.15, linewidth=0, label="90 % by chance"
+    )
     for place, (model, columns) in enumerate(shown.of_model.items()):
         count, _ = np.histogram(columns["pit"], bins=edges)
         axes.stairs(N_BINS * count / count.sum(), edges, label=model, **_line(place))
@@ -180,11 +186,23 @@ def pit_histogram(axes: "Axes", shown: Slice) -> None:
 def reliability(axes: "Axes", shown: Slice) -> None:
     """Draw how often the close came at or below each quantile, less the quantile's probability.
 
+    The band is where nine in ten points of a calibrated model lie, each by itself, if its windows
+    do not overlap.
+
     Args:
         axes: where to draw.
         shown: the models.
     """
     probability = np.linspace(0.01, 0.99, 99)
+    windows = min(_n_windows(columns) for columns in shown.of_model.values())
+    low, high = 100.0 * (_chance_band(windows, probability) - probability)
+    band: dict[str, Any] = {
+        "color": QUIET,
+        "alpha": 0.15,
+        "linewidth": 0,
+        "label": "90 % by chance",
+    }
+    axes.fill_between(100.0 * probability, low, high, **band)
     axes.axhline(0.0, color=QUIET, linewidth=1.0, label="calibrated")
     for place, (model, columns) in enumerate(shown.of_model.items()):
         share = np.searchsorted(np.sort(columns["pit"]), probability, side="right")
@@ -199,6 +217,8 @@ def reliability(axes: "Axes", shown: Slice) -> None:
 def coverage_by_year(axes: "Axes", shown: Slice, *, level: int) -> None:
     """Draw the share of closes inside a central interval, by the year of the origin.
 
+    The 95 % intervals are those of `belief.backtest_sheet.wilson`; hollow points have none.
+
     Args:
         axes: where to draw.
         shown: the models.
@@ -207,15 +227,18 @@ def coverage_by_year(axes: "Axes", shown: Slice, *, level: int) -> None:
     axes.axhline(level, color=QUIET, linewidth=1.0, label=f"{level} %, as forecast")
     years: set[int] = set()
     for place, (model, columns) in enumerate(shown.of_model.items()):
-        found = sheet.coverage_by_year(columns, level, shown.horizon)
+        found = sheet.coverage_by_year(columns, level)
         year = [int(each.group) for each in found]
-        share = [100.0 * each.share for each in found]
-        marker = MARKERS[place % len(MARKERS)]
-        axes.plot(year, share, marker=marker, markersize=4, label=model, **_line(place))
+        at = np.array(year) + _shift(place, len(shown.of_model))
+        shares = _percent(found)
+        _bars(axes, at, shares, model, place)
+        if len(year) >= FEWEST_JOINED:
+            axes.plot(at, shares[:, 1], **_line(place))
         years |= set(year)
     axes.set_xticks(sorted(years)[:: 1 + len(years) // 16])
+    axes.set_xlim(min(years) - 0.6, max(years) + 0.6)
     axes.set_xlabel("year of the origin")
-    _finish_coverage(axes, shown, level, "")
+    _finish_coverage(axes, shown, level)
 
 
 def coverage_by_regime(axes: "Axes", shown: Slice, *, states: States, level: int) -> None:
@@ -230,21 +253,16 @@ def coverage_by_regime(axes: "Axes", shown: Slice, *, states: States, level: int
     axes.axhline(level, color=QUIET, linewidth=1.0, label=f"{level} %, as forecast")
     counts = dict.fromkeys(states.names, 0)
     for place, (model, columns) in enumerate(shown.of_model.items()):
-        shift = WIDTH * ((place + 0.5) / len(shown.of_model) - 0.5)
-        found = sheet.coverage_by_regime(columns, states, level, shown.horizon)
+        shift = _shift(place, len(shown.of_model))
+        found = sheet.coverage_by_regime(columns, states, level)
         at = np.array([states.names.index(each.group) + shift for each in found])
-        share = np.array([100.0 * each.share for each in found])
-        error = np.array([each.standard_error for each in found], dtype=np.float64)
-        half = 100.0 * STANDARD_ERRORS * error  # not a number where none can be told
-        # no share is below nothing or above all
-        reach = np.minimum(half, share), np.minimum(half, 100.0 - share)
-        _bars(axes, at, share, reach, model, place)
+        _bars(axes, at, _percent(found), model, place)
         counts |= {each.group: max(counts[each.group], each.n) for each in found}
-    labels = [f"{name}\n{n:,} origins" for name, n in counts.items()]
+    labels = [f"{name}\n{counted(n, 'origin')}" for name, n in counts.items()]
     axes.set_xticks(range(len(labels)), labels)
     axes.set_xlim(-0.6, len(labels) - 0.4)
     axes.set_xlabel(f"likeliest regime at the origin, as {states.model} saw it")
-    _finish_coverage(axes, shown, level, ", 95 % intervals (hollow: none can be told)")
+    _finish_coverage(axes, shown, level)
 
 
 def staying_at_origins(panels: Sequence["Axes"], symbol: str, states: States) -> None:
@@ -276,8 +294,9 @@ def staying_at_origins(panels: Sequence["Axes"], symbol: str, states: States) ->
     _title(
         panels[0],
         f"{symbol}: probability of staying one more session, by regime, as in force at the origins",
-        f"{n:,} origins from {states.origin[0]} to {states.origin[-1]}; model {states.model}, "
-        f"means over {BLOCK_LENGTH} origins{', beside the static fit (dashed)' if known else ''}",
+        f"{counted(n, 'origin')} from {states.origin[0]} to {states.origin[-1]}; "
+        f"model {states.model}, means over {BLOCK_LENGTH} origins"
+        f"{', beside the static fit (dashed)' if known else ''}",
     )
 
 
@@ -287,7 +306,8 @@ def _figure(slices: list[Slice], draws: Sequence[Callable[["Axes", Slice], None]
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     n_rows = len(slices) * len(draws)
-    figure = Figure(figsize=(9.0, 3.2 * n_rows), layout=ConstrainedLayoutEngine(h_pad=0.12))
+    height = _height(len(slices[0].of_model), 3.2)
+    figure = Figure(figsize=(9.0, height * n_rows), layout=ConstrainedLayoutEngine(h_pad=0.12))
     places = figure.subplots(n_rows, 1, squeeze=False)[:, 0]
     pictures = [(draw, shown) for shown in slices for draw in draws]
     for axes, (draw, shown) in zip(places, pictures, strict=True):
@@ -295,12 +315,17 @@ def _figure(slices: list[Slice], draws: Sequence[Callable[["Axes", Slice], None]
     return figure
 
 
+def _height(n_models: int, least: float) -> float:
+    """Inches of a picture whose legend is not to reach its title or the picture below."""
+    return max(least, LEGEND_ROW * (n_models + 2) + 1.1)
+
+
 def _skill_figure(
     table: "pyarrow.Table", models: list[str], reference: str, horizons: list[int]
 ) -> "Figure":
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9.0, 3.6), layout="constrained")
+    figure = Figure(figsize=(9.0, _height(len(models), 3.6)), layout="constrained")
     axes = figure.subplots()
     skill = {model: sheet.skills(table, model, reference, horizons) for model in models}
     own = {horizon: columns_of(table, reference, horizon) for horizon in horizons}
@@ -310,7 +335,8 @@ def _skill_figure(
     _title(
         axes,
         f"{about(table)['symbol']}: mean log score gained over {reference}; above 0 is better",
-        f"{origin.size:,} origins from {origin[0]} to {origin[-1]}; bars: 95 % intervals (HAC)",
+        f"{counted(origin.size, 'origin')} from {origin[0]} to {origin[-1]}; "
+        "bars: 95 % intervals (HAC)",
     )
     return figure
 
@@ -335,38 +361,51 @@ def _n_windows(columns: Columns) -> int:
     return non_overlapping(columns["origin"], columns["target"])
 
 
-def _chance_band(n: int) -> tuple[float, float]:
-    """Where counts of n uniform values in `N_BINS` bins lie, as a multiple of their mean."""
+def _chance_band(n: int, probability: Array) -> Array:
+    """(2, ...) between which the share of n trials lies, as probable as `BANDED` or more."""
     from scipy.stats import binom
 
     tail = (1.0 - BANDED) / 2.0
-    low, high = binom.ppf([tail, 1.0 - tail], n, 1.0 / N_BINS)
-    return N_BINS * float(low) / n, N_BINS * float(high) / n
+    return np.stack([binom.ppf(end, n, probability) / n for end in (tail, 1.0 - tail)])
 
 
 def _line(place: int) -> dict[str, Any]:
     """Look of a model's line by its place among the models."""
-    style = LINES[(place + place // len(COLOURS)) % len(LINES)]
+    style = LINES[place % len(LINES)]
     return {"color": COLOURS[place % len(COLOURS)], "linestyle": style, "linewidth": 1.3}
 
 
 def _told(windows: int) -> str:
     doubt = "" if windows >= FEWEST_WINDOWS else ":\ntoo few"
-    return f"{windows:,} window{'' if windows == 1 else 's'}{doubt}"
+    return f"{counted(windows, 'window')}{doubt}"
 
 
-def _bars(
-    axes: "Axes", at: Array, value: Array, reach: tuple[Array, Array], model: str, place: int
-) -> None:
-    """A model's points with how far their intervals reach down and up; hollow without one."""
+def _shift(place: int, n: int) -> float:
+    """Where beside a tick one of n stands; all together they are centred on it."""
+    return WIDTH * ((place + 0.5) / n - 0.5)
+
+
+def _percent(found: Sequence[sheet.Share]) -> Array:
+    """(n, 3) ends of the intervals and shares between them, percent; no number for no interval."""
+    nothing = (np.nan, np.nan)
+    ends = [each.reach or nothing for each in found]
+    rows = [(low, each.share, high) for each, (low, high) in zip(found, ends, strict=True)]
+    return 100.0 * np.array(rows).reshape(-1, 3)
+
+
+def _bars(axes: "Axes", at: Array, found: Array, model: str, place: int) -> None:
+    """A model's points, (n, 3) low, value and high; hollow where there is no interval."""
     look: dict[str, Any] = {
         "color": COLOURS[place % len(COLOURS)],
         "marker": MARKERS[place % len(MARKERS)],
         "markersize": 5,
         "linestyle": "",
     }
-    known = np.isfinite(reach[0])
-    axes.errorbar(at[known], value[known], [r[known] for r in reach], label=model, **look)
+    low, value, high = found.T
+    known = np.isfinite(low)
+    # rounding may put an end a hair beyond its value
+    reach = np.maximum([value - low, high - value], 0.0)[:, known]
+    axes.errorbar(at[known], value[known], reach, label=model, **look)
     axes.plot(at[~known], value[~known], markerfacecolor="none", **look)
 
 
@@ -379,13 +418,14 @@ def _date_origins(axes: "Axes") -> None:
     axes.set_xlabel("origin (date)")
 
 
-def _finish_coverage(axes: "Axes", shown: Slice, level: int, beside: str) -> None:
+def _finish_coverage(axes: "Axes", shown: Slice, level: int) -> None:
     low, high = axes.dataLim.intervaly
     axes.set_ylim(
         max(min(low, level - 10.0) - 3.0, -3.0), min(max(high, level + 10.0) + 3.0, 103.0)
     )
     axes.set_ylabel(f"closes inside the\n{level} % interval (%)")
-    _finish(axes, shown, f"coverage of the central {level} % interval{beside}")
+    beside = f"95 % intervals (hollow: fewer than {FEWEST_WINDOWS} windows)"
+    _finish(axes, shown, f"coverage of the central {level} % interval, {beside}")
 
 
 def _finish(axes: "Axes", shown: Slice, headline: str) -> None:
@@ -395,8 +435,8 @@ def _finish(axes: "Axes", shown: Slice, headline: str) -> None:
     _title(
         axes,
         f"{shown.symbol}, {shown.horizon} session{plural} ahead: {headline}",
-        f"{columns['origin'].size:,} origins from {columns['origin'][0]} to "
-        f"{columns['origin'][-1]}, {_n_windows(columns):,} windows that do not overlap",
+        f"{counted(columns['origin'].size, 'origin')} from {columns['origin'][0]} to "
+        f"{columns['origin'][-1]}, windows that do not overlap: {_n_windows(columns):,}",
     )
     axes.grid(axis="y", color=QUIET, alpha=0.2, linewidth=0.6)
     _legend(axes)

@@ -3,7 +3,6 @@
 Skill with intervals, coverage by year and by regime, the states at the origins, the worst sessions.
 """
 
-import math
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -11,8 +10,8 @@ import numpy.typing as npt
 
 from belief.backtest_parts import REGIME_NAMES, STATES
 from belief.backtest_summary import Columns, columns_of, paired
-from belief.scores import hac_lag, non_overlapping, standard_error
-from belief.track_record import Skill, skill_of
+from belief.scores import non_overlapping
+from belief.track_record import FEWEST_WINDOWS, STANDARD_ERRORS, Skill, skill_of
 
 if TYPE_CHECKING:
     import pyarrow
@@ -55,13 +54,45 @@ class Share(NamedTuple):
         group: what the origins have in common: a year or a regime.
         n: number of origins.
         share: of their closes inside the interval.
-        standard_error: HAC, over all origins; None where there are too few or all are alike.
+        reach: 95 % interval of the share, see `wilson`, of as many as there are windows that do not
+            overlap; None where these are too few to judge by.
     """
 
     group: str
     n: int
     share: float
-    standard_error: float | None
+    reach: tuple[float, float] | None
+
+
+def counted(n: int, what: str) -> str:
+    """A number of things in words.
+
+    Example:
+        >>> counted(1, "origin"), counted(1500, "origin")
+        ('1 origin', '1,500 origins')
+    """
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
+def wilson(share: float, n: int) -> tuple[float, float]:
+    """95 % interval of a probability, from the share of n trials that came out so.
+
+    Args:
+        share: between 0 and 1.
+        n: number of trials, at least 1.
+
+    Source:
+        E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 22
+        (1927). Unlike a mean and its standard error it says something where the share is 0 or 1.
+
+    Example:
+        >>> [round(end, 3) for end in wilson(1.0, 20)], [round(end, 3) for end in wilson(0.5, 20)]
+        ([0.839, 1.0], [0.299, 0.701])
+    """
+    z = STANDARD_ERRORS
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z * (share * (1 - share) / n + z**2 / (4 * n**2)) ** 0.5 / (1 + z**2 / n)
+    return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
 def skills(
@@ -121,39 +152,36 @@ def states_of(table: "pyarrow.Table") -> States | None:
     )
 
 
-def coverage_by_year(columns: Columns, level: int, horizon: int) -> list[Share]:
+def coverage_by_year(columns: Columns, level: int) -> list[Share]:
     """Share of closes inside a central interval, by the year of the origin.
 
     Args:
         columns: of one model, see `columns_of`.
         level: probability of the interval in percent: 50, 80, 90 or 95.
-        horizon: sessions.
 
     Returns:
         One for each year there is an origin in, in order.
     """
     year = columns["origin"].astype("datetime64[Y]").astype(int) + 1970
-    hit = columns[f"covered_{level}"].astype(np.float64)
-    return [_share(str(each), hit, year == each, horizon) for each in np.unique(year).tolist()]
+    return [_share(str(each), columns, level, year == each) for each in np.unique(year).tolist()]
 
 
-def coverage_by_regime(columns: Columns, states: States, level: int, horizon: int) -> list[Share]:
+def coverage_by_regime(columns: Columns, states: States, level: int) -> list[Share]:
     """Share of closes inside a central interval, by the likeliest regime at the origin.
 
     Args:
         columns: of one model, see `columns_of`.
         states: of that model or another; origins it does not have are left out.
         level: probability of the interval in percent: 50, 80, 90 or 95.
-        horizon: sessions.
 
     Returns:
         One for each regime that was the likeliest at an origin, quietest first.
     """
     _, mine, theirs = np.intersect1d(columns["origin"], states.origin, return_indices=True)
-    hit = columns[f"covered_{level}"][mine].astype(np.float64)
-    regime = states.regime[theirs]
+    regime = np.full(columns["origin"].size, -1)
+    regime[mine] = states.regime[theirs]
     return [
-        _share(name, hit, regime == place, horizon)
+        _share(name, columns, level, regime == place)
         for place, name in enumerate(states.names)
         if (regime == place).any()
     ]
@@ -197,11 +225,8 @@ def _stacked(table: "pyarrow.Table", name: str) -> Array:
     return np.asarray(table.column(name).combine_chunks().flatten().to_numpy(), dtype=np.float64)
 
 
-def _share(group: str, hit: Array, inside: npt.NDArray[np.bool_], horizon: int) -> Share:
-    """Mean of hits inside a group, with the error of a ratio of two means over all origins."""
-    share, lag = float(hit[inside].mean()), hac_lag(hit.size, horizon=horizon)
-    error = math.nan
-    if hit.size > max(lag, 1):
-        influence = inside * (hit - share) / inside.mean()
-        error = standard_error(influence, lag)
-    return Share(group, int(inside.sum()), share, error if math.isfinite(error) else None)
+def _share(group: str, columns: Columns, level: int, inside: npt.NDArray[np.bool_]) -> Share:
+    share = float(columns[f"covered_{level}"][inside].mean())
+    windows = non_overlapping(columns["origin"][inside], columns["target"][inside])
+    reach = wilson(share, windows) if windows >= FEWEST_WINDOWS else None
+    return Share(group, int(inside.sum()), share, reach)

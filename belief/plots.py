@@ -41,6 +41,9 @@ REGIME_COLOURS: Final = {
 INK: Final = "#000000"
 FORECAST_COLOUR: Final = "#0072B2"
 QUIET: Final = "#595959"
+EVENT_COLOUR: Final = "#D55E00"
+EVENT_HEIGHT: Final = 0.12  # of the axes
+LONGEST_SOURCE: Final = 32  # characters of it that a subtitle has room for
 BANDS: Final = ((0.9, 0.18), (0.5, 0.4))  # level, opacity
 CLOSES_SHOWN: Final = 126
 SESSIONS_SHOWN: Final = 1260
@@ -62,7 +65,8 @@ def fan_chart(
 
     Closes are adjusted for the splits known at the last session, so that all prices are in dollars
     of that day. The axis is logarithmic when the prices shown span more than a factor of
-    `LOG_AXIS_FROM`. Between the targets, which are dotted, the bands are straight lines.
+    `LOG_AXIS_FROM`. Between the targets, which are dotted, the bands are straight lines. Scheduled
+    events whose exact session was public then are marked at the foot.
 
     Args:
         axes: where to draw.
@@ -89,14 +93,16 @@ def fan_chart(
     axes.plot(days[1:], median[1:], ".", color=FORECAST_COLOUR, markersize=4)
     axes.plot(prices.session[-n_closes:], closes, color=INK, linewidth=1.2, label="close")
     _mark_as_of(axes, prices.as_of)
+    _mark_events(axes, prices, forecasts[-1].target)
     _scale_prices(axes, prices)
     _date_sessions(axes)
     _legend(axes)
     _title(
         axes,
         f"{prices.symbol} close: forecast from {prices.as_of} to {forecasts[-1].target}",
-        f"made with prices through {prices.as_of} only; last close {prices.last_close:,.2f} "
-        f"{prices.currency}; model {forecasts[0].model}, {prices.session.size:,} closes",
+        f"made with prices through {prices.as_of} only, from {_short(prices.source)}; "
+        f"last close {prices.last_close:,.2f} {prices.currency}; "
+        f"model {forecasts[0].model}, {prices.session.size:,} closes",
     )
 
 
@@ -139,8 +145,9 @@ def staying_over_time(
 ) -> None:
     """Draw the probability of staying one more session, a panel for each regime.
 
-    All panels have one scale. The line of a regime that was seldom visited rests on few moves: its
-    swings say little.
+    A dot at the end is what is in force after the last session, whose shock the matrix of its block
+    does not have yet: what `belief now` tells. All panels have one scale.
+    The line of a regime that was seldom visited rests on few moves: its swings say little.
 
     Args:
         panels: (R,) where to draw, from the top down.
@@ -166,7 +173,8 @@ def staying_over_time(
     shown = days >= session[-n_sessions:][0]
     shown[:-1] |= shown[1:]  # the block under way where the panels begin
     static = np.diag(belief.static_transition_matrix) if n_blocks > 1 else None
-    staying_panels(panels, names, days[shown], staying[shown], static)
+    in_force = np.diag(belief.transition_matrix)
+    staying_panels(panels, names, days[shown], staying[shown], static, in_force)
     for axes in panels:
         axes.set_xlim(session[-n_sessions:][0], session[-1])
     beside = ": one matrix for all time"
@@ -177,7 +185,7 @@ def staying_over_time(
         f"{belief.symbol}: probability of staying one more session, by regime, fitted through "
         f"{belief.as_of}",
         f"model {belief.model}{beside}; {min(n_sessions, len(session)):,} of the "
-        f"{belief.n_sessions:,} sessions of the fit shown",
+        f"{belief.n_sessions:,} sessions of the fit shown; dot: in force now",
     )
 
 
@@ -187,6 +195,7 @@ def staying_panels(
     days: Days,
     staying: Array,
     static: Array | None,
+    in_force: Array | None = None,
 ) -> None:
     """Draw the probability of staying in each regime, in percent, as steps on one scale.
 
@@ -196,6 +205,7 @@ def staying_panels(
         days: (n,) from which each probability holds.
         staying: (n, R) between 0 and 1.
         static: the static fit's: (R,) for all days, (n, R) one for each, or None for none.
+        in_force: (R,) after the last day, drawn as a dot; None for none.
     """
     percent = 100.0 * staying
     for state, (axes, name) in enumerate(zip(panels, names, strict=True)):
@@ -205,6 +215,9 @@ def staying_panels(
         if static is not None:
             level = np.broadcast_to(100.0 * static, percent.shape)[:, state]
             axes.plot(days, level, "--", color=QUIET, linewidth=1.2, label="static fit", **steps)
+        if in_force is not None:
+            look: dict[str, Any] = {"color": colour, "markeredgecolor": INK, "clip_on": False}
+            axes.plot(days[-1:], 100.0 * in_force[[state]], "o", label="in force now", **look)
         axes.set_ylabel("staying\n(%)")
         axes.grid(axis="y", color=QUIET, alpha=0.2, linewidth=0.6)
     _stack_panels(panels)
@@ -300,6 +313,18 @@ def _names(belief: Belief) -> list[str]:
 def _mark_as_of(axes: "Axes", as_of: np.datetime64) -> None:
     day: Any = as_of  # matplotlib converts dates on a date axis; its annotations say float
     axes.axvline(day, color=QUIET, linestyle=":", linewidth=1.0, label=f"as of {as_of}")
+
+
+def _mark_events(axes: "Axes", prices: Prices, end: np.datetime64) -> None:
+    known = prices.events.until(prices.as_of).session
+    days: list[Any] = list(known[(known > prices.as_of) & (known <= end)])
+    for place, day in enumerate(days):
+        label = "results, as scheduled" if place == 0 else None
+        axes.axvline(day, ymax=EVENT_HEIGHT, color=EVENT_COLOUR, linewidth=1.5, label=label)
+
+
+def _short(source: str) -> str:
+    return source if len(source) <= LONGEST_SOURCE else f"{source[: LONGEST_SOURCE - 3]}..."
 
 
 def _date_sessions(axes: "Axes") -> None:

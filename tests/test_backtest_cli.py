@@ -159,7 +159,8 @@ def test_figures_stand_under_their_headings(capsys):
         *(0.501, 0.085, 1.0, None, 0.9, 0.02, 0.95, 0.101, 0.123),
     )
     about = {"symbol": "NVDA", "from": "a", "to": "b", "source": "s", "currency": "USD"}
-    print_summary({**about, "refit_every": 21}, [row])
+    horizons = [row.horizon, 504]
+    print_summary({**about, "refit_every": 21, "horizons": horizons}, [row])
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 100
     (first, scores), (second, dollars) = (
@@ -180,6 +181,7 @@ def test_figures_stand_under_their_headings(capsys):
     }.items():
         assert abs(dollars.index(cell) - second.index(f"in {heading} %")) <= 1
     assert "50.1±8.5 100.0 " in dollars  # cells do not touch
+    assert "no outcome known 504 sessions ahead" in lines
     assert "+2.3?" in scores and "? fewer than 20 windows: too few to judge by" in lines
 
 

@@ -12,6 +12,7 @@ from matplotlib.text import Text
 
 from belief import models
 from belief.chain import BIN_NAMES, N_BINS
+from belief.events import Events
 from belief.few_state import BLOCK_LENGTH, Parameters, states_over_time, transmat_path
 from belief.fitted_model import FittedModel
 from belief.models import belief, fit, forecasts
@@ -140,7 +141,7 @@ def test_the_fan_says_what_was_known_and_in_which_dollars(axes, prices, month, t
     fan_chart(axes, prices, month)
     save(axes, tmp_path / "fan.png")
     assert "NVDA close: forecast from 2024-03-01 to 2024-03-28" in words(axes)
-    assert "made with prices through 2024-03-01 only" in words(axes)
+    assert "made with prices through 2024-03-01 only, from bundled snapshot; " in words(axes)
     assert "last close 822.79 USD" in words(axes)
     assert "model few_state, 6,318 closes" in words(axes)
     assert axes.get_ylabel() == "closing price, USD of 2024-03-01"
@@ -148,6 +149,21 @@ def test_the_fan_says_what_was_known_and_in_which_dollars(axes, prices, month, t
     assert list(line(axes, "as of 2024-03-01").get_xdata()) == [AS_OF, AS_OF]
     labels = {text.get_text() for text in axes.get_legend().get_texts()}
     assert {"50 % band, each day by itself", "90 % band, each day by itself"} <= labels
+
+
+def test_events_that_were_public_are_marked_inside_the_fan(axes, prices, month, tmp_path):
+    days = np.array(["2024-02-22", "2024-03-15", "2024-04-01"], dtype="datetime64[D]")
+    known = dataclasses.replace(prices, events=Events(days))
+    fan_chart(axes, known, month)
+    save(axes, tmp_path / "fan.png")
+    assert list(line(axes, "results, as scheduled").get_xdata()) == [days[1], days[1]]
+    assert_readable(axes.figure)
+
+
+def test_a_long_source_leaves_the_subtitle_inside_the_picture(axes, prices, month, tmp_path):
+    fan_chart(axes, dataclasses.replace(prices, source="a file of mine " * 20), month)
+    save(axes, tmp_path / "fan.png")
+    assert_readable(axes.figure)
 
 
 def test_closes_before_a_split_are_drawn_in_dollars_of_the_as_of_session(fitted, prices, month):
@@ -282,6 +298,17 @@ def test_the_panels_show_the_last_sessions_with_the_block_they_begin_in(
         assert drawn.get_xdata()[0] <= session[-100] < drawn.get_xdata()[1]
 
 
+def test_the_panels_end_in_the_matrix_that_the_belief_holds(panels, fitted, observations):
+    held = belief(fitted)
+    shocked = np.full((3, 3), 0.2) + 0.4 * np.eye(3)
+    held = dataclasses.replace(held, transition_matrix=shocked)
+    staying_over_time(panels, held, observations.session, fitted.parameters["transmat"])
+    for axes in panels:
+        dot = line(axes, "in force now")
+        assert (list(dot.get_xdata()), list(dot.get_ydata())) == ([AS_OF], [pytest.approx(60.0)])
+        assert axes.get_ylim()[0] < 60.0
+
+
 def test_the_static_fit_is_dashed_in_the_panel_of_its_regime(panels, fitted, static, observations):
     staying_over_time(panels, belief(fitted), observations.session, fitted.parameters["transmat"])
     matrix = static.parameters["transmat"][0]
@@ -310,7 +337,10 @@ def test_the_transitions_say_what_they_are_and_what_they_rest_on(panels, fitted,
     staying_over_time(panels, belief(fitted), observations.session, fitted.parameters["transmat"])
     title = "NVDA: probability of staying one more session, by regime, fitted through 2024-03-01"
     assert title in words(panels[0])
-    told = f"one matrix per {BLOCK_LENGTH} sessions; 1,260 of the 6,317 sessions of the fit shown"
+    told = (
+        f"one matrix per {BLOCK_LENGTH} sessions; 1,260 of the 6,317 sessions of the fit shown; "
+        "dot: in force now"
+    )
     assert told in words(panels[0])
     assert "model few_state beside the static fit (dashed)" in words(panels[0])
 
@@ -320,7 +350,7 @@ def test_one_matrix_for_all_time_is_a_level_line(panels, static, observations, t
     save(panels[0], tmp_path / "staying.png")
     level = 100.0 * static.parameters["transmat"][0, 0, 0]
     assert set(line(panels[0], "calm").get_ydata()) == {level}
-    assert [each.get_label() for each in panels[0].get_lines()] == ["calm"]
+    assert [each.get_label() for each in panels[0].get_lines()] == ["calm", "in force now"]
 
 
 def test_matrices_that_do_not_fit_the_sessions_are_refused(panels, fitted, observations):

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from importlib.metadata import version
 from itertools import pairwise
 
 import numpy as np
@@ -19,7 +20,6 @@ from belief.backtest_parts import REGIME_NAMES, STATES
 from belief.backtest_sheet import coverage_by_regime, coverage_by_year, states_of, worst_origins
 from belief.backtest_summary import columns_of, summarise
 from belief.errors import UsageError
-from belief.scores import hac_lag
 from belief_tools import tear_sheet
 from belief_tools.svg import as_svg, page_style
 from belief_tools.tear_sheet import html
@@ -62,30 +62,32 @@ def page(text):
 def test_the_headline_says_whose_forecasts_beat_whose_and_on_what_it_rests(text):
     bold, rest = claim(text)
     assert bold == (
-        "The forecasts of NVDA by belief beat those of garch_t beyond chance 1 and 5 sessions "
-        "ahead:"
+        "Compared with those of garch_t, the forecasts of NVDA by belief are better beyond chance "
+        "1 and 5 sessions ahead."
     )
     assert "160 origins from 2022-10-03 to " + str(SESSION[159]) in rest
-    assert "horizons of 1, 5 sessions" in rest
+    assert "forecast 1 and 5 sessions ahead" in rest
     assert "no claim of direction or profit" in rest
 
 
 def test_no_skill_is_said_where_there_is_none(undrawn):
     bold, rest = claim(html(made_up({"belief": 0.0, "garch_t": 0.0})))
-    assert bold.startswith("The forecasts of NVDA by belief are not shown to beat those of garch_t")
-    assert "no skill shown 1 and 5 sessions ahead" in rest
+    assert bold.endswith("are shown to be neither better nor worse 1 and 5 sessions ahead.")
+    assert "came from" not in rest
 
 
 def test_forecasts_that_are_worse_are_said_to_be_worse(undrawn):
-    bold, rest = claim(html(made_up({"belief": -0.2, "garch_t": 0.0})))
-    assert "are not shown to beat" in bold and "worse beyond chance 1 and 5 sessions ahead" in rest
+    bold, _ = claim(html(made_up({"belief": -0.2, "garch_t": 0.0})))
+    assert bold.endswith("are worse beyond chance 1 and 5 sessions ahead.")
 
 
 def test_too_few_windows_are_no_skill_however_large_the_gain(undrawn):
     found = html(made_up({"belief": 5.0, "garch_t": 0.0}, n=90))
-    bold, rest = claim(found)
-    assert "beyond chance 1 session ahead" in bold
-    assert "too few to judge, with fewer than 20 windows that do not overlap, 5 sessions" in rest
+    bold, _ = claim(found)
+    assert bold.endswith(
+        "are better beyond chance 1 session ahead and have too few windows that do not overlap "
+        "(fewer than 20) to be judged 5 sessions ahead."
+    )
     near, far = Page(found).table("belief, compared with garch_t, by horizon")
     assert near["t"][-1].isdigit() and far["t"].endswith("?")
     assert far["verdict"] == "too few to judge"
@@ -96,7 +98,7 @@ def test_too_few_windows_are_no_skill_however_large_the_gain(undrawn):
 def test_a_model_alone_has_no_skill_to_speak_of():
     found = html(made_up({"belief": 0.0}, n=30, horizons=(5,)))
     bold, _ = claim(found)
-    assert bold == "Whether the forecasts of NVDA by belief have skill cannot be said:"
+    assert bold == "Whether the forecasts of NVDA by belief have skill cannot be said."
     assert "<h2>Skill" not in found
     Page(found)
 
@@ -106,11 +108,13 @@ def test_a_backtest_of_one_origin_can_be_told():
         found = html(made_up(models, n=1, horizons=(1,)))
         [row] = Page(found).table("Lowest log scores")
         assert row["origin"] == "2022-10-03"
+        assert "1 origin from 2022-10-03" in found
+        assert not re.search(r"\b1 (origins|sessions|windows|forecasts)\b", found)
 
 
 def test_another_reference_can_be_chosen_and_one_that_is_not_there_is_named(table, undrawn):
     bold, _ = claim(html(table, "random_walk"))
-    assert "beat those of random_walk" in bold
+    assert "Compared with those of random_walk" in bold
     with pytest.raises(UsageError, match="'chain' is not one of the models belief, random_walk"):
         html(table, "chain")
 
@@ -158,46 +162,46 @@ def test_coverage_by_regime_and_by_year_equals_a_hand_count(page, table):
     for place, each in enumerate(found):
         hits = own["covered_90"][regime == place]
         assert each["origins"] == str(hits.size) == "40"
-        assert float(each["garch_t in 90 %"].split(" ± ")[0]) == round(100 * hits.mean(), 1)
+        assert float(each["garch_t in 90 %"].split(" (")[0]) == round(100 * hits.mean(), 1)
     years = page.table("Coverage by year of the origin, 1 session ahead")
     year = own["origin"].astype("datetime64[Y]").astype(str)
     assert [each["year"] for each in years] == ["2022", "2023"]
     for each in years:
         hits = own["covered_50"][year == each["year"]]
-        assert float(each["garch_t in 50 %"].split(" ± ")[0]) == round(100 * hits.mean(), 1)
+        assert float(each["garch_t in 50 %"].split(" (")[0]) == round(100 * hits.mean(), 1)
 
 
-def test_the_error_of_a_share_that_is_of_all_origins_is_that_of_their_mean(table):
-    [row] = [row for row in summarise(table) if (row.model, row.horizon) == ("garch_t", 5)]
-    alike = states_of(table)._replace(probability=np.tile([1.0, 0.0, 0.0, 0.0], (160, 1)))
-    [share] = coverage_by_regime(columns_of(table, "garch_t", 5), alike, 90, 5)
-    assert (share.n, share.share) == (160, pytest.approx(row.coverage_90, rel=1e-12))
-    assert share.standard_error == pytest.approx(row.coverage_90_se, rel=1e-9)
+@pytest.mark.parametrize("horizon", [1, 5])
+def test_the_interval_of_a_share_is_wilsons_of_the_windows_that_do_not_overlap(table, horizon):
+    from statsmodels.stats.proportion import proportion_confint
+
+    own, states = columns_of(table, "garch_t", horizon), states_of(table)
+    alike = states._replace(probability=np.tile([1.0, 0.0, 0.0, 0.0], (160, 1)))
+    [share] = coverage_by_regime(own, alike, 90)
+    windows = {1: 160, 5: 32}[horizon]
+    expected = proportion_confint(share.share * windows, windows, method="wilson")
+    assert (share.n, share.reach) == (160, pytest.approx(expected, rel=1e-9))
 
 
-def test_the_error_of_a_share_of_some_origins_is_that_of_a_regression_on_their_group(table):
-    from statsmodels.api import OLS
-
-    own, regime = columns_of(table, "garch_t", 5), (np.arange(160) // 20) % 4
-    groups = (regime[:, None] == np.arange(4)).astype(float)
-    lag = hac_lag(160, horizon=5)
-    fit = OLS(own["covered_50"].astype(float), groups).fit(
-        cov_type="HAC", cov_kwds={"maxlags": lag, "use_correction": False}
-    )
-    found = coverage_by_regime(own, states_of(table), 50, 5)
-    assert [each.share for each in found] == pytest.approx(list(fit.params), rel=1e-12)
-    assert [each.standard_error for each in found] == pytest.approx(list(fit.bse), rel=1e-9)
+def test_of_few_windows_no_interval_is_told(table):
+    four = np.tile([0.0, 0.0, 1.0, 0.0], (160, 1))
+    four[:4] = [0.0, 0.0, 0.0, 1.0]
+    states = states_of(table)._replace(probability=four)
+    many, few = coverage_by_regime(columns_of(table, "garch_t", 1), states, 50)
+    assert (few.group, few.n, few.reach) == ("crisis", 4, None)
+    assert many.reach[0] < many.share < many.reach[1]
 
 
-def test_where_every_close_was_inside_no_error_is_told(table):
+def test_where_every_close_was_inside_the_interval_still_says_something(table):
     own = columns_of(table, "belief", 1)
     own["covered_90"] = np.ones(160, dtype=bool)
-    for share in coverage_by_year(own, 90, 1):
-        assert (share.share, share.standard_error) == (1.0, None)
+    for share in coverage_by_year(own, 90):
+        assert share.share == share.reach[1] == 1.0
+        assert 0.9 < share.reach[0] < 1.0
 
 
 def test_the_matrices_in_force_are_told_beside_the_static_fit(page):
-    found = page.table("Probability of moving in one session, in force at 6 of the 160 origins")
+    found = page.table("Probability of moving in one session, in force at 6 of 160 origins")
     assert len(found) == 6 * 4
     last = found[-4:]
     assert {each["origin"] for each in last} == {str(SESSION[159])}
@@ -244,7 +248,11 @@ def test_the_page_refers_to_nothing_outside_and_has_no_script(text, page):
 def test_the_pictures_are_drawn_in_the_inks_of_the_page(text):
     for ink in ("#010203", "#000000"):
         assert ink not in text
-    assert "currentColor" in text and "stroke: var(--quiet)" in text
+    for ink in ("#0072b2", "#56b4e9"):  # each page says what they are in light and in dark
+        assert text.lower().count(ink) == 1
+    assert (
+        "stroke: var(--blue)" in text and "currentColor" in text and "stroke: var(--quiet)" in text
+    )
     assert text.count("#595959") == 1  # where the page says what its quiet ink is
     with page_style():
         figure = Figure()
@@ -299,3 +307,34 @@ def test_a_browser_opens_the_page_light_and_dark_and_complains_of_nothing(text, 
     assert light.std() > 0.05 and dark.std() > 0.05  # something is drawn
     path.write_text(text.replace("</body>", "<script>nowhere()</script></body>"), encoding="utf-8")
     assert opened(path)[1]  # an error would have been seen
+
+
+def test_a_horizon_without_an_outcome_is_named(short, undrawn):
+    said = {**json.loads(short.schema.metadata[ABOUT]), "horizons": [1, 252, 504]}
+    found = html(short.replace_schema_metadata({ABOUT: json.dumps(said)}))
+    assert "<p>No outcome known 252 and 504 sessions ahead. " in found
+    assert "no outcome" not in html(short).lower()
+
+
+def test_captions_tell_of_the_band_and_of_windows_too_few_to_tell_much():
+    found = html(made_up(BETTER, n=90))
+    [caption] = re.findall(r"<figcaption>(How often the close .*?)</figcaption>", found)
+    assert "within the grey band lie" in caption and "nine in ten" in caption
+    assert "Little can be told 5 sessions ahead, of fewer than 20 windows" in caption
+
+
+def test_how_much_of_the_gain_came_from_few_origins_is_said(table, undrawn):
+    gain = (
+        columns_of(table, "belief", 1)["log_score"] - columns_of(table, "garch_t", 1)["log_score"]
+    )
+    share = 100 * np.sort(gain)[::-1][:5].sum() / gain.sum()
+    _, rest = claim(html(table))
+    told = f"of the gain 1 session ahead {share:.0f} % came from the 5 best of 160 origins; "
+    assert told in rest
+
+
+def test_how_it_was_made_names_prices_settings_and_program(page):
+    rows = {row["what"]: row["value"] for row in page.table("How it was made")}
+    assert (rows["prices"], rows["prices used through"]) == ("made up", str(SESSION[164]))
+    assert (rows["horizons (sessions)"], rows["fitted anew"]) == ("1, 5", "every 21 origins")
+    assert rows["page written by"] == f"belief {version('belief')}"

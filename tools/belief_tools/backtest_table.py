@@ -87,7 +87,9 @@ def run(
         write_pictures(plot, table, reference)
     if html is not None:
         write_tear_sheet(html, table, reference)
-    say(f"{table.num_rows:,} forecasts and their scores are in {one_line(str(out))}")
+    made = "1 forecast and its scores are" if table.num_rows == 1 else None
+    made = made or f"{table.num_rows:,} forecasts and their scores are"
+    say(f"{made} in {one_line(str(out))}")
     if plot is not None:
         say(f"the pictures are in {one_line(str(plot))}")
     if html is not None:
@@ -315,6 +317,8 @@ def print_summary(about: dict[str, Any], rows: Sequence["Row"]) -> None:
         about: of `belief.backtest.about`.
         rows: of `belief.backtest_summary.summarise`.
     """
+    from belief_tools.tear_sheet_tables import no_outcome
+
     often = about["refit_every"]
     every = "at every origin" if often == 1 else f"every {often} origins"
     print(
@@ -324,6 +328,9 @@ def print_summary(about: dict[str, Any], rows: Sequence["Row"]) -> None:
     print(f"models fitted anew {every}; compared with {rows[0].reference}")
     for horizon, group in groupby(rows, key=lambda row: row.horizon):
         _print_horizon(horizon, list(group))
+    left = no_outcome(about["horizons"], [row.horizon for row in rows])
+    if left is not None:
+        print(f"\n{left}")
     print(
         "\nlog score in nats, CRPS of the log return; gain and t > 0, ratio < 1: better than the "
         "reference\nHAC t-values and standard errors; windows: origins whose targets do not "

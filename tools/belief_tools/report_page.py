@@ -14,9 +14,10 @@ from belief_tools.terminal import one_line, printable
 MARKS: Final = re.compile(r"([\\`*_{}\[\]|~#$])")  # that Markdown would obey
 STYLE: Final = """
 :root { color-scheme: light dark; --ink: #1b1b1b; --paper: #ffffff; --quiet: #595959;
-  --line: #d0d0d0; --band: #f3f5f7; }
+  --line: #d0d0d0; --band: #f3f5f7; --blue: #0072b2; --sky: #56b4e9; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e6e6; --paper: #16181b;
-  --quiet: #a8a8a8; --line: #43474d; --band: #20242a; } }
+  --quiet: #a8a8a8; --line: #43474d; --band: #20242a; --blue: #4a9ce8;
+  --sky: #a6dcff; } }
 body { color: var(--ink); background: var(--paper); font: 16px/1.5 system-ui, sans-serif;
   max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
 .headline { border-left: .3rem solid var(--quiet); padding-left: 1rem; }
@@ -25,15 +26,17 @@ body { color: var(--ink); background: var(--paper); font: 16px/1.5 system-ui, sa
 h1 { font-size: 1.6rem; } h2 { font-size: 1.25rem; margin-top: 2.5rem; }
 .wide { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; font-size: .85rem; }
-caption { text-align: left; color: var(--quiet); padding-bottom: .3rem; }
-th, td { padding: .25rem .55rem; border-bottom: 1px solid var(--line); text-align: right;
+caption { text-align: left; color: var(--quiet); padding-bottom: .3rem;
+  position: sticky; left: 0; max-width: calc(100vw - 2.5rem); }
+th, td { padding: .25rem .45rem; border-bottom: 1px solid var(--line); text-align: right;
   vertical-align: top; white-space: nowrap; font-variant-numeric: tabular-nums; }
-thead th { background: var(--band); } .words { text-align: left; }
+thead th { background: var(--band); white-space: normal; vertical-align: bottom; }
+.words { text-align: left; }
 summary { color: var(--quiet); font-size: .88rem; cursor: pointer; margin: .6rem 0; }
 .prose { text-align: left; white-space: pre-wrap; overflow-wrap: anywhere; min-width: 24rem; }
 figure { margin: 1rem 0; } figure .wide { margin: 0; }
 figcaption { color: var(--quiet); font-size: .88rem; }
-figure svg { display: block; width: 100%; min-width: 36rem; max-width: 60rem; height: auto;
+figure svg { display: block; width: 100%; min-width: 36rem; height: auto;
   color: var(--ink); }
 """
 
@@ -98,14 +101,16 @@ class Claim:
     Attributes:
         claim: a sentence without its end.
         grounds: the figures behind it; "" where there are none.
+        mark: between the two: a colon, or a full stop where the grounds are sentences themselves.
     """
 
     claim: str
     grounds: str = ""
+    mark: str = ":"
 
     def __str__(self) -> str:
         """The whole sentence."""
-        return f"{self.claim}{': ' if self.grounds else ''}{self.grounds}."
+        return f"{self.claim}{f'{self.mark} ' if self.grounds else ''}{self.grounds}."
 
 
 def as_html(title: str, headline: Sequence[Claim], sections: Iterable[Section]) -> str:
@@ -172,7 +177,7 @@ def _claim(first: Claim) -> str:
     claim, grounds = _escaped(first.claim), _escaped(first.grounds)
     if not grounds:
         return f'<p class="headline"><strong>{claim}.</strong></p>'
-    return f'<p class="headline"><strong>{claim}:</strong> <span>{grounds}.</span></p>'
+    return f'<p class="headline"><strong>{claim}{first.mark}</strong> <span>{grounds}.</span></p>'
 
 
 def _table(table: Table) -> str:

@@ -21,7 +21,13 @@ STYLE: Final[dict[Any, Any]] = {
         ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK
     ),
 }
-PAGE_INKS: Final = {INK: "currentColor", "#000000": "currentColor", QUIET: "var(--quiet)"}
+PAGE_INKS: Final = {
+    INK: "currentColor",
+    "#000000": "currentColor",
+    QUIET: "var(--quiet)",
+    "#0072b2": "var(--blue)",  # too dim on dark paper, as the other would be too near it then
+    "#56b4e9": "var(--sky)",
+}
 
 
 @contextlib.contextmanager

@@ -7,17 +7,23 @@ better than a reference's beyond chance, how well they were calibrated, and wher
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from belief.backtest_plots import figures
+from belief.backtest_sheet import counted
+from belief.backtest_summary import paired
 from belief.track_record import FEWEST_WINDOWS, TOO_FEW
 from belief_tools import tear_sheet_tables as tables
 from belief_tools.evaluation_headline import signed
 from belief_tools.report_page import Claim, Picture, Section, as_html
 from belief_tools.svg import as_svg, page_style
 from belief_tools.tear_sheet_pictures import described
-from belief_tools.tear_sheet_tables import Shown, ahead, interval, read
+from belief_tools.tear_sheet_tables import Shown, ahead, interval, no_outcome, read
 
 if TYPE_CHECKING:
     import pyarrow
+
+N_BEST: Final = 5  # origins whose share of a gain is told
 
 
 def html(table: "pyarrow.Table", reference: str | None = None) -> str:
@@ -49,27 +55,39 @@ def _headline(shown: Shown) -> Claim:
     symbol, model, reference = shown.about["symbol"], shown.model, shown.reference
     if model == reference:
         claim = f"Whether the forecasts of {symbol} by {model} have skill cannot be said"
-        return Claim(claim, f"no other model was asked to compare with; {_extent(shown)}")
+        return Claim(claim, f"no other model was asked to compare with; {_extent(shown)}", mark=".")
     of_word: dict[str, list[int]] = {}
     for horizon, skill in shown.skill[model].items():
         of_word.setdefault(TOO_FEW if skill is None else skill.word, []).append(horizon)
-    told = "; ".join(
-        f"{words} {ahead(of_word[word])}" for word, words in CLAIMS.items() if word in of_word
-    )
-    better = of_word.get("better than", [])
-    if not better:
-        claim = f"The forecasts of {symbol} by {model} are not shown to beat those of {reference}"
-        return Claim(f"{claim} at any horizon", f"{told}; {_gains(shown)}; {_extent(shown)}")
-    claim = f"The forecasts of {symbol} by {model} beat those of {reference} beyond chance"
-    return Claim(f"{claim} {ahead(better)}", f"{told}; {_gains(shown)}; {_extent(shown)}")
+    *most, last = (f"{words} {ahead(of_word[w])}" for w, words in CLAIMS.items() if w in of_word)
+    told = f"{', '.join(most)} and {last}" if most else last
+    claim = f"Compared with those of {reference}, the forecasts of {symbol} by {model} {told}"
+    grounds = [_gains(shown), *_few_sessions(shown, of_word.get("better than", []))]
+    return Claim(claim, "; ".join([*grounds, _extent(shown)]), mark=".")
 
 
 CLAIMS: Final = {  # word of a skill -> in a headline
-    "better than": "better beyond chance",
-    "no skill over": "no skill shown",
-    "worse than": "worse beyond chance",
-    TOO_FEW: f"{TOO_FEW}, with fewer than {FEWEST_WINDOWS} windows that do not overlap,",
+    "better than": "are better beyond chance",
+    "worse than": "are worse beyond chance",
+    "no skill over": "are shown to be neither better nor worse",
+    TOO_FEW: (
+        f"have too few windows that do not overlap (fewer than {FEWEST_WINDOWS}) to be judged"
+    ),
 }
+
+
+def _few_sessions(shown: Shown, horizons: Sequence[int]) -> Iterator[str]:
+    """Say how much of each gain came from a few origins."""
+    for horizon in horizons:
+        own, base = paired(
+            shown.columns(shown.model, horizon), shown.columns(shown.reference, horizon)
+        )
+        gain = np.sort(own["log_score"] - base["log_score"])
+        share = 100 * float(gain[-N_BEST:].sum() / gain.sum())
+        yield (
+            f"of the gain {ahead([horizon])} {share:.0f} % came from the {N_BEST} best of "
+            f"{counted(gain.size, 'origin')}"
+        )
 
 
 def _gains(shown: Shown) -> str:
@@ -86,20 +104,22 @@ def _gains(shown: Shown) -> str:
 def _extent(shown: Shown) -> str:
     rows = [row for row in shown.rows if row.model == shown.model]
     return (
-        f"{max(row.n for row in rows):,} origins from {shown.about['from']} to "
-        f"{shown.about['to']}, horizons of {', '.join(map(str, shown.horizons))} sessions; skill "
-        "here is in the whole distribution, above all its width, and is no claim of direction or "
+        f"{counted(max(row.n for row in rows), 'origin')} from {shown.about['from']} to "
+        f"{shown.about['to']}, forecast {ahead(shown.horizons)}; skill here "
+        "is in the whole distribution, above all its width, and is no claim of direction or "
         "profit"
     )
 
 
 def _sections(shown: Shown, drawn: Mapping[str, str]) -> Iterator[Section]:
+    left = no_outcome(shown.about["horizons"], shown.horizons)
     named = {name: described(shown, name, svg) for name, svg in drawn.items()}
 
     def pictures(*names: str) -> list[Picture]:
         return [named[name] for name in names if name in named]
 
-    yield Section("Scores by horizon", [SCORES], list(tables.scores(shown)))
+    words = [SCORES if left is None else f"{left.capitalize()}. {SCORES}"]
+    yield Section("Scores by horizon", words, list(tables.scores(shown)))
     if shown.skill:
         both = pictures("skill_by_horizon", "log_score_gain")
         yield Section("Skill over time", [SKILL], [tables.gain_by_year(shown)], both)
@@ -147,13 +167,15 @@ CALIBRATION: Final = (
     "is the probability that was forecast for a close at or below the one that came."
 )
 COVERAGE: Final = (
-    "A central interval holds as many closes as its probability says, give or take chance: twice "
-    "the standard error to either side."
+    "A central interval holds as many closes as its probability says, give or take chance. "
+    "Intervals of the shares are Wilson's at 95 %, of as many trials as windows that do not "
+    f"overlap; with fewer than {FEWEST_WINDOWS} of these there are {TOO_FEW}: a question mark in "
+    "the tables, a hollow point in the pictures."
 )
 REGIMES: Final = (
     "The regime is the one that was the likeliest at the close of the origin, as the model saw it "
-    "then; regimes are relative to the symbol's own history. Where every close or none was inside "
-    "there is no standard error."
+    "then; regimes are relative to the symbol's own history. Intervals are those of the coverage "
+    "by year."
 )
 IN_FORCE: Final = (
     "What each forecast was made with: the probabilities of moving between regimes after the "

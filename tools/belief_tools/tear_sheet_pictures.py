@@ -13,6 +13,10 @@ from belief_tools.evaluation_headline import signed
 from belief_tools.report_page import Picture
 from belief_tools.tear_sheet_tables import Shown, ahead, interval
 
+BAND: Final = (
+    "within the grey band lie, by chance alone and of as many windows as do not overlap, nine in "
+    "ten of a calibrated model's"
+)
 TOLD_LEVEL: Final = 90  # percent, of the interval whose coverage is told
 
 
@@ -56,7 +60,7 @@ def _pit(shown: Shown) -> str:
         for row in shown.rows
         if row.model == shown.model and row.horizon in shown.ends
     ]
-    return f"Largest distance to uniform of {shown.model}: {', '.join(told)}"
+    return f"Largest distance to uniform of {shown.model}: {', '.join(told)}{_little(shown)}"
 
 
 def _reliability(shown: Shown) -> str:
@@ -70,20 +74,31 @@ def _reliability(shown: Shown) -> str:
             f"{signed(100 * float(excess[place]), 1)} points at the "
             f"{100 * probability[place]:.0f} % quantile {ahead([horizon])}"
         )
-    return f"Farthest out for {shown.model}: {', '.join(told)}"
+    return f"Farthest out for {shown.model}: {', '.join(told)}{_little(shown)}"
+
+
+def _little(shown: Shown) -> str:
+    """Say at which of the horizons drawn there are too few windows to tell much."""
+    few = [
+        row.horizon
+        for row in shown.rows
+        if row.model == shown.model and row.horizon in shown.ends and row.n_windows < FEWEST_WINDOWS
+    ]
+    windows = f"fewer than {FEWEST_WINDOWS} windows that do not overlap"
+    return f". Little can be told {ahead(few)}, of {windows}" if few else ""
 
 
 def _years(shown: Shown) -> str:
     horizon = shown.horizons[0]
     columns = shown.columns(shown.model, horizon)
-    return _shares(shown, sheet.coverage_by_year(columns, TOLD_LEVEL, horizon))
+    return _shares(shown, sheet.coverage_by_year(columns, TOLD_LEVEL))
 
 
 def _regimes(shown: Shown) -> str:
     assert shown.states is not None  # or there were no picture
     horizon = shown.horizons[0]
     columns = shown.columns(shown.model, horizon)
-    found = sheet.coverage_by_regime(columns, shown.states, TOLD_LEVEL, horizon)
+    found = sheet.coverage_by_regime(columns, shown.states, TOLD_LEVEL)
     return _shares(shown, found)
 
 
@@ -118,18 +133,22 @@ TOLD: Final[dict[str, tuple[Callable[[Shown], str], str]]] = {
     "pit": (
         _pit,
         "Histograms of the PIT; flat at 1 is calibrated, a hump means intervals too wide, a "
-        "valley too narrow",
+        f"valley too narrow; {BAND} bins",
     ),
     "reliability": (
         _reliability,
         "How often the close came at or below each quantile, less the quantile's probability; "
-        "flat at 0 is calibrated",
+        f"flat at 0 is calibrated; {BAND} points",
     ),
-    "coverage_by_year": (_years, "Share of closes inside the central intervals by year"),
+    "coverage_by_year": (
+        _years,
+        "Share of closes inside the central intervals by year, with 95 % intervals; hollow: too "
+        "few windows to judge by",
+    ),
     "coverage_by_regime": (
         _regimes,
         "Share of closes inside the central intervals by the likeliest regime at the origin, with "
-        "95 % intervals",
+        "95 % intervals; hollow: too few windows to judge by",
     ),
     "staying": (
         _staying,

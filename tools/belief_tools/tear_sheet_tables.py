@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from importlib.metadata import version
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -10,7 +11,7 @@ import numpy as np
 from belief import backtest_sheet as sheet
 from belief.backtest import about
 from belief.backtest_plots import LEVELS
-from belief.backtest_sheet import Share, States
+from belief.backtest_sheet import Share, States, counted
 from belief.backtest_summary import (
     Columns,
     Row,
@@ -108,6 +109,17 @@ def ahead(horizons: Sequence[int]) -> str:
     return f"{listed} session{'' if horizons == [1] else 's'} ahead"
 
 
+def no_outcome(asked: Sequence[int], found: Sequence[int]) -> str | None:
+    """Say which of the horizons asked for have no outcome yet.
+
+    Example:
+        >>> no_outcome([1, 504], [1]), no_outcome([1], [1])
+        ('no outcome known 504 sessions ahead', None)
+    """
+    left = [horizon for horizon in asked if horizon not in found]
+    return f"no outcome known {ahead(left)}" if left else None
+
+
 def interval(skill: Skill | None) -> str:
     """The 95 % interval of a mean gain, nats."""
     return NONE if skill is None else f"{signed(skill.low, 4)} to {signed(skill.high, 4)}"
@@ -147,8 +159,8 @@ def _cells(shown: Shown, row: Row) -> list[str]:
         f"{row.crps:.5f}",
         _number(row.crps_ratio, ".3f"),
         _t(row, row.crps_t_value),
-        _share(row.coverage_50, row.coverage_50_se),
-        _share(row.coverage_90, row.coverage_90_se),
+        _share(row, row.coverage_50, row.coverage_50_se),
+        _share(row, row.coverage_90, row.coverage_90_se),
         f"{row.pit_distance:.3f}",
     ]
 
@@ -162,8 +174,10 @@ def _number(value: float | None, form: str) -> str:
     return NONE if value is None else format(value, form)
 
 
-def _share(share: float, error: float | None) -> str:
-    """A share in percent, with its standard error where there is one."""
+def _share(row: Row, share: float, error: float | None) -> str:
+    """A share in percent, with its standard error where there is one to judge by."""
+    if row.n_windows < FEWEST_WINDOWS:
+        return f"{100 * share:.1f}?"
     return f"{100 * share:.1f}" + ("" if error is None else f" ± {100 * error:.1f}")
 
 
@@ -215,9 +229,7 @@ def where(shown: Shown) -> Table:
 def by_year(shown: Shown) -> list[Table]:
     """Coverage of every model by the year of the origin, at the ends of the horizons."""
     return [
-        _coverage(
-            shown, horizon, "year", _years(shown), partial(sheet.coverage_by_year, horizon=horizon)
-        )
+        _coverage(shown, horizon, "year", _years(shown), sheet.coverage_by_year)
         for horizon in shown.ends
     ]
 
@@ -230,10 +242,18 @@ def by_regime(shown: Shown, states: States) -> list[Table]:
             horizon,
             "regime",
             states.names,
-            partial(sheet.coverage_by_regime, states=states, horizon=horizon),
+            partial(sheet.coverage_by_regime, states=states),
         )
         for horizon in shown.ends
     ]
+
+
+def _reach(share: Share) -> str:
+    """A share in percent with its 95 % interval, or a question mark for none."""
+    if share.reach is None:
+        return f"{100 * share.share:.1f}?"
+    low, high = share.reach
+    return f"{100 * share.share:.1f} ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def _years(shown: Shown) -> list[str]:
@@ -256,7 +276,7 @@ def _coverage(
         columns = shown.columns(model, horizon)
         for each in shares(columns, level=level) if columns["origin"].size else ():
             n[each.group] = max(each.n, n.get(each.group, 0))
-            cells[each.group, model, level] = _share(each.share, each.standard_error)
+            cells[each.group, model, level] = _reach(each)
     rows = [
         [group, f"{n[group]:,}", *(cells.get((group, *key), NONE) for key in keys)]
         for group in groups
@@ -264,7 +284,7 @@ def _coverage(
     ]
     caption = (
         f"Coverage by {word} of the origin, {ahead([horizon])}: closes inside the central "
-        "interval, % ± standard error (HAC)"
+        "interval, % (95 % interval)"
     )
     head = [word, "origins", *(f"{model} in {level} %" for model, level in keys)]
     return Table(caption, head, rows, folded=horizon != shown.horizons[0])
@@ -343,8 +363,8 @@ def transitions(states: States) -> Table:
         for i, name in enumerate(states.names)
     ]
     caption = (
-        f"Probability of moving in one session, in force at {len(places)} of the {n:,} origins "
-        f"(static fit), model {states.model}"
+        f"Probability of moving in one session, in force at {len(places)} of "
+        f"{counted(n, 'origin')} (static fit), model {states.model}"
     )
     head = ["origin", "from", "belief in it", *(f"to {name}" for name in states.names)]
     return Table(caption, head, rows, n_words=2, folded=len(rows) > SHORT // 2)
@@ -361,12 +381,14 @@ def made(shown: Shown) -> Table:
     told = {
         "symbol": shown.about["symbol"],
         "prices": shown.about["source"],
+        "prices used through": str(max(shown.table.column("target").to_pylist())),
         "first origin": shown.about["from"],
         "last origin": shown.about["to"],
-        "horizons (sessions)": ", ".join(map(str, shown.horizons)),
+        "horizons (sessions)": ", ".join(map(str, shown.about["horizons"])),
         "models": ", ".join(shown.models),
         "reference": shown.reference,
         "fitted anew": "at every origin" if often == 1 else f"every {often} origins",
+        "page written by": f"belief {version('belief')}",
     }
     return Table(
         "How it was made", ["what", "value"], [[*pair] for pair in told.items()], n_words=2

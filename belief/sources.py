@@ -38,6 +38,7 @@ NAMES: Final = {"NVDA": "Nvidia"}
 REQUIRED: Final = ("date", "open", "high", "low", "close")
 OPTIONAL: Final = ("volume", "stock splits")
 SYNONYMS: Final = {"close/last": "close", "splits": "stock splits"}
+SAME_MOVE: Final = 1e-3  # by which daily log returns of one stock differ between sources, at most
 BLANK: Final = ("nan", "null")  # what some write where there is no value
 
 _SYMBOL: Final = re.compile(r"[A-Za-z0-9.^=_-]{1,20}", re.ASCII)
@@ -105,6 +106,26 @@ def load_prices(symbol: str, *, csv: Path | str | None = None) -> Prices:
             f"give a CSV with --prices FILE"
         )
     return _bundled(known)
+
+
+def moves_as_bundled(prices: Prices) -> bool:
+    """Say whether prices are those of the bundled symbol whose name they have.
+
+    A file of another company's prices can be called by any symbol; a record of forecasts of the
+    bundled prices says nothing about it.
+
+    Args:
+        prices: of a symbol.
+    """
+    if bundled_symbol(prices.symbol) != prices.symbol:
+        return False
+    bundled = load_prices(prices.symbol)
+    _, own, other = np.intersect1d(prices.session, bundled.session, return_indices=True)
+    moves = [
+        np.diff(np.log(each.quoted_close()[rows]))
+        for each, rows in ((prices, own), (bundled, other))
+    ]
+    return bool(own.size > 1 and np.median(np.abs(moves[0] - moves[1])) < SAME_MOVE)
 
 
 def check_symbol(symbol: str, csv: Path | None = None) -> None:

@@ -21,9 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from belief.errors import BeliefError, UsageError
-from belief.prices import Prices
 from belief.scores import hac_lag, mean_difference, non_overlapping
-from belief.sources import bundled_symbol, load_prices
 
 Column = npt.NDArray[Any]
 Array = npt.NDArray[np.float64]
@@ -32,7 +30,6 @@ MODEL: Final = "belief"  # whose record it is
 REFERENCES: Final = {"random_walk": "a random walk", "garch_t": "GARCH-t"}  # name -> in words
 FEWEST_WINDOWS: Final = 20  # that do not overlap; with fewer nothing is claimed
 TOO_FEW: Final = "too few to judge"
-SAME_MOVE: Final = 1e-3  # by which daily log returns of one stock differ between sources, at most
 STANDARD_ERRORS: Final = NormalDist().inv_cdf(0.975)  # to either side, in a 95 % interval
 # What a file keeps of each column: four bytes are more than enough for means over thousands.
 KEPT_AS: Final = {
@@ -369,26 +366,6 @@ def write_scored(scored: Scored, path: Path) -> None:
     content = io.BytesIO()
     np.savez_compressed(content, **kept)
     path.write_bytes(content.getvalue())
-
-
-def moves_as_bundled(prices: Prices) -> bool:
-    """Say whether prices are those of the bundled symbol whose name they have.
-
-    A file of another company's prices can be called by any symbol; a record of forecasts of the
-    bundled prices says nothing about it.
-
-    Args:
-        prices: of a symbol.
-    """
-    if bundled_symbol(prices.symbol) != prices.symbol:
-        return False
-    bundled = load_prices(prices.symbol)
-    _, own, other = np.intersect1d(prices.session, bundled.session, return_indices=True)
-    moves = [
-        np.diff(np.log(each.quoted_close()[rows]))
-        for each, rows in ((prices, own), (bundled, other))
-    ]
-    return bool(own.size > 1 and np.median(np.abs(moves[0] - moves[1])) < SAME_MOVE)
 
 
 @functools.cache

@@ -25,7 +25,8 @@ from mcp.client.stdio import stdio_client
 
 BELIEF = [sys.executable, "-m", "belief_tools.cli"]
 SYMBOL = "NVDA"
-CALLS: Mapping[str, tuple[dict[str, Any], dict[str, Any]]] = {
+Arguments = tuple[dict[str, Any], dict[str, Any]]
+CALLS: Mapping[str, Arguments] = {
     "forecast_price": (
         {"symbol": SYMBOL, "target_date": "2025-03-14", "price_levels": [150]},
         {"symbol": SYMBOL, "target_date": "2025-03-31", "price_levels": [150]},
@@ -53,20 +54,22 @@ async def _milliseconds(work: Callable[[], Awaitable[Any]]) -> float:
     return taken
 
 
-async def one_server(called: str, environ: Mapping[str, str]) -> tuple[list[float], float]:
+async def one_server(
+    name: str, arguments: Arguments, environ: Mapping[str, str]
+) -> tuple[list[float], float]:
     """Start a server and call one tool.
 
     Args:
-        called: a key of `CALLS`.
+        name: of the tool.
+        arguments: of the first call, and of the others.
         environ: names the store.
 
     Returns:
         Milliseconds of each of `PLACES`, and of a round trip.
     """
-    command, *arguments = [*BELIEF, "mcp"]
-    parameters = StdioServerParameters(command=command, args=arguments, env=dict(environ))
-    name = called.partition(",")[0]
-    first, second = CALLS[called]
+    command, *rest = [*BELIEF, "mcp"]
+    parameters = StdioServerParameters(command=command, args=rest, env=dict(environ))
+    first, second = arguments
     async with Client(stdio_client(parameters)) as client:
         await client.list_tools()
         trips = [await _milliseconds(client.list_tools) for _ in range(5)]
@@ -77,19 +80,23 @@ async def one_server(called: str, environ: Mapping[str, str]) -> tuple[list[floa
     return taken, statistics.median(trips)
 
 
-def measure(environ: Mapping[str, str], rounds: int) -> dict[str, list[float]]:
+def measure(
+    environ: Mapping[str, str], rounds: int, calls: Mapping[str, Arguments] = CALLS
+) -> dict[str, list[float]]:
     """Median milliseconds of each tool at each of `PLACES`, and of a "round trip".
 
     Args:
         environ: names a store with a published model.
         rounds: servers started for each tool, in turns.
+        calls: arguments of each tool; what follows a comma only tells calls apart.
     """
-    taken: dict[str, list[list[float]]] = {called: [] for called in CALLS}
+    taken: dict[str, list[list[float]]] = {called: [] for called in calls}
     trips = []
     for _ in range(rounds):
-        for called in CALLS:
-            calls, trip = anyio.run(one_server, called, environ)
-            taken[called].append(calls)
+        for called, arguments in calls.items():
+            name = called.partition(",")[0]
+            milliseconds, trip = anyio.run(one_server, name, arguments, environ)
+            taken[called].append(milliseconds)
             trips.append(trip)
     medians = {
         called: [statistics.median(place) for place in zip(*all_calls, strict=True)]

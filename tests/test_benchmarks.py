@@ -1,10 +1,12 @@
 """A small case of each script under benchmarks/, so that what prints the figures keeps running."""
 
+import os
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from published import fitted_through, put_in_service
 
 from belief.backtest import Plan, walk_forward
 from belief.backtest_summary import summarise
@@ -21,10 +23,17 @@ import choose_few_state
 import founding_case
 import grid_speed
 import hmm_speed
+import mcp_speed
 import results
 import simulated_drift
 import time_varying
 import walk
+
+DAYS_OF_SHORT_HISTORY = {
+    "forecast_price": {"target_date": "2024-07-12"},
+    "forecast_price, a year ahead": {"target_date": "2025-06-12"},
+    "price_history": {"first_date": "2024-05-01"},
+}
 
 
 def test_the_e_step_is_clearly_faster_than_hmmlearn_and_gives_the_same_counts():
@@ -40,6 +49,21 @@ def test_the_e_step_is_clearly_faster_than_hmmlearn_and_gives_the_same_counts():
     # half of what the benchmark itself asks for: this may run beside anything
     for name, bound in hmm_speed.BOUNDS.items():
         assert medians[name] / medians["belief"] > bound / 2
+
+
+def test_every_tool_answers_over_mcp_from_a_published_model(tmp_path):
+    where = tmp_path / "belief.db"
+    put_in_service(where, *fitted_through("2024-06-12"))
+    calls = {
+        name: tuple({**each, **DAYS_OF_SHORT_HISTORY.get(name, {})} for each in both)
+        for name, both in mcp_speed.CALLS.items()
+    }
+    medians = mcp_speed.measure(os.environ | {"BELIEF_STORE": str(where)}, 1, calls)
+    assert set(medians) == {"round trip", *mcp_speed.CALLS}
+    for name in mcp_speed.CALLS:
+        _, other, again = medians[name]
+        # 300 ms is asked for; this may run beside anything, and a call may meet the warming up
+        assert min(other, again) < 1000.0, medians
 
 
 def test_the_founding_case_is_as_the_docs_print_it(capsys):

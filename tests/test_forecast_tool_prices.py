@@ -9,8 +9,7 @@ from called import refusal, run
 
 from belief.models import fit
 from belief.prices import Split
-from belief.sources import read_csv
-from belief.track_record import moves_as_bundled
+from belief.sources import moves_as_bundled, read_csv
 from belief_tools.forecast_tool import ForecastTool, cents, money
 
 

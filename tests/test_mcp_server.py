@@ -195,6 +195,16 @@ def test_a_server_that_may_fit_answers_without_a_published_model(where, monkeypa
     assert result.structured_content["model"].endswith("fitted now: no published model fits")
 
 
+def test_prices_that_are_old_are_told_in_words(where):
+    asked = {"symbol": "NVDA"}
+    fresh = call(desk_at(FIRST), "belief_now", asked)
+    assert len(fresh.content) == 1
+    old = call(desk_at("2024-07-05"), "belief_now", asked)
+    assert [each.text for each in old.content[1:]] == [
+        f"The prices end on {FIRST}, 30 days ago. Say so."
+    ]
+
+
 def test_an_unknown_tool_is_a_protocol_error_that_names_the_tools(desk):
     error = protocol_error(desk, lambda client: client.call_tool("sell\n", {}))
     assert error.message == f"there is no tool 'sell\\n'; there are {', '.join(CALLS)}"

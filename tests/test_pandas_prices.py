@@ -151,8 +151,8 @@ def test_the_default_model_reads_closes_by_their_returns_alone():
 
 def test_a_fall_in_closes_that_looks_like_a_split_can_be_declared_real():
     given = closes("2024-01-02", "2024-01-31")
-    given.iloc[10:] *= 0.66
-    with pytest.raises(PricesError, match="looks like a 3:2 split that is not recorded"):
+    given.iloc[10:] *= 0.5
+    with pytest.raises(PricesError, match="looks like a 2:1 split that is not recorded"):
         prices_from(given, symbol="XYZ")
     declared = given.to_frame("Close").assign(**{"Stock Splits": np.arange(21) == 10})
     declared["Stock Splits"] = declared["Stock Splits"].astype(float)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from framed import as_yfinance_has_it
 
 import belief
 from belief import models
@@ -275,10 +274,7 @@ def blocks(heading):
     return re.findall(r"^```(\w*)\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
 
 
-def test_the_examples_in_the_readme_print_what_stands_below_them(tmp_path, monkeypatch, capsys):
-    given = as_yfinance_has_it(belief.load_prices("NVDA"))
-    given.tz_localize(None).to_csv(tmp_path / "NVDA.csv")
-    monkeypatch.chdir(tmp_path)
+def test_the_examples_in_the_readme_print_what_stands_below_them(capsys):
     found = blocks("As a library")
     assert [language for language, _ in found] == ["python", "", "python", ""]
     for (_, code), (_, printed) in zip(found[::2], found[1::2], strict=True):

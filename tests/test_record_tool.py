@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from belief import track_record
+from belief import sources
 from belief.errors import UsageError
 from belief.models import MAX_HORIZON, fit
 from belief.prices import COLUMNS as PRICE_COLUMNS
@@ -255,7 +255,7 @@ def test_garbage_after_as_of_changes_nothing(tool, monkeypatch):
     splits = (*tool.prices.splits, Split(session_after(AS_OF, 2), 1.1))
     dirty = dataclasses.replace(full, splits=splits, **garbage)
     monkeypatch.setattr(forecast_tool, "bundled_scores", lambda symbol: blind)
-    monkeypatch.setattr(track_record, "load_prices", lambda symbol: dirty)
+    monkeypatch.setattr(sources, "load_prices", lambda symbol: dirty)
     cut = dataclasses.replace(tool, prices=dirty.until(AS_OF))
     assert [run(cut, horizon).to_json() for horizon in (None, 21)] == clean
     seen = run(dataclasses.replace(tool, prices=full), 21).records[0]

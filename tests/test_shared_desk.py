@@ -152,7 +152,7 @@ def test_what_is_no_symbol_is_refused_in_one_short_line(where, symbol):
 def test_a_symbol_without_prices_can_be_asked_for_again_when_there_are(where):
     desk = desk_at()
     for give in (desk.tool, desk.prices):
-        with pytest.raises(UnknownSymbol, match="belief refit AMD"):
+        with pytest.raises(UnknownSymbol, match="of AMD, only of NVDA; belief refit AMD"):
             give("AMD")
     put_in_service(where, *renamed(FIRST, "AMD"))
     assert desk.tool("amd").prices.symbol == desk.prices("AMD").prices.symbol == "AMD"

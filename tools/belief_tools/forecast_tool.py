@@ -16,15 +16,8 @@ from belief.models import MAX_HORIZON, belief, forecast_id, forecasts, target_se
 from belief.posterior import Belief
 from belief.prices import Prices, longest_hole
 from belief.sessions import horizon_of, parse_day, session_after
-from belief.sources import bundled_symbol
-from belief.track_record import (
-    MODEL,
-    Scored,
-    TrackRecord,
-    bundled_scores,
-    choose,
-    moves_as_bundled,
-)
+from belief.sources import bundled_symbol, moves_as_bundled
+from belief.track_record import MODEL, Scored, TrackRecord, bundled_scores, choose
 from belief.view import View, blended
 from belief_tools.once import Once
 
@@ -93,8 +86,12 @@ class ForecastResult:
             may move the price by the target: the likeliest session, whether it is public, and the
             probability that the event falls before or on the target.
         later_events: how many more are expected by the target.
-        track_record: how good such forecasts were, as `TrackRecord.to_dict` has it; None where
-            none had its outcome by as_of, and for models that are not shipped.
+        track_record: how good such forecasts were, {horizon, source, first and last day, origins,
+            windows that do not overlap, coverage_50 and coverage_90 as shares of the closes that
+            the interval held, skill_random_walk and skill_garch_t as [low, mean, high]: mean log
+            score gained on the reference in nats a forecast, with its 95 % interval, null where
+            windows are too few, verdict in words}; None where none had its outcome by
+            as_of, and for models that are not shipped.
         age_in_days: calendar days from as_of to today; None when as_of was asked for.
         source: where the prices come from.
         model: which model made it, through which session it was fitted, and since when it serves.

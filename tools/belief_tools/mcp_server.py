@@ -56,6 +56,8 @@ RESOURCES: Final = {
     "scores where the day has come.",
 }
 
+FRESH: Final = 7  # days that prices may be old without a word; holidays make four
+
 ADDRESS: Final = re.compile(f"belief://([^/]+)/({'|'.join(RESOURCES)})", re.I)
 
 PROMPT: Final = types.Prompt(
@@ -148,7 +150,8 @@ def build(desk: SharedDesk) -> Server[Any]:
         except (*FIXABLE, InternalError) as error:
             return types.CallToolResult(content=[_text(_line(error))], is_error=True)
         return types.CallToolResult(
-            content=[_text(result.to_json())], structured_content=result.to_dict()
+            content=[_text(result.to_json()), *_aged(result)],
+            structured_content=result.to_dict(),
         )
 
     async def list_resources(_: Any, __: Any) -> types.ListResourcesResult:
@@ -420,6 +423,15 @@ def _prompt(asked: types.GetPromptRequestParams) -> types.GetPromptResult:
     question = (asked.arguments or {}).get("question", "").strip()
     said = f"{CONSULT}\n\n{question}" if question else CONSULT
     return types.GetPromptResult(messages=[types.PromptMessage(role="user", content=_text(said))])
+
+
+def _aged(result: Result) -> list[types.TextContent]:
+    """Have it said that prices are old: a model reads over a number of days."""
+    days = getattr(result, "age_in_days", None)
+    if days is None or days <= FRESH:
+        return []
+    told = f"The prices end on {getattr(result, 'as_of', None)}, {days} days ago. Say so."
+    return [_text(told)]
 
 
 def _text(text: str) -> types.TextContent:

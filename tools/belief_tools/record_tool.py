@@ -48,8 +48,11 @@ class RecordResult:
     Attributes:
         summary: up to three sentences that already answer.
         symbol, as_of: whose forecasts, and the last session whose outcomes count.
-        records: of each horizon with enough outcomes, as `TrackRecord.to_dict` has it; empty where
-            none is known.
+        records: of each horizon with enough outcomes, {horizon, source, first and last day,
+            origins, windows that do not overlap, coverage_50 and coverage_90 as shares of the
+            closes that the interval held, skill_random_walk and skill_garch_t as [low, mean,
+            high]: mean log score gained on the reference in nats a forecast, with its 95 %
+            interval, null where windows are too few, verdict in words}; empty where none is known.
         source: where the prices come from.
     """
 

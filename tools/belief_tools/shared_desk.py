@@ -3,15 +3,17 @@
 import dataclasses
 import datetime
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
-from belief.errors import UsageError
+from belief.errors import UnknownSymbol, UsageError
 from belief.sessions import last_closed_session
 from belief.store import standing
 from belief_tools.desk import known_names
 from belief_tools.forecast_tool import ForecastTool, PricesTool, shown
 from belief_tools.once import Once
 from belief_tools.serving import Asked, find_store, serve, serve_prices, upper_symbol
+
+Tool = TypeVar("Tool", ForecastTool, PricesTool)
 
 MOST_SYMBOLS: Final = 32  # whose prices and models are kept in memory
 
@@ -44,7 +46,7 @@ class SharedDesk:
             BeliefError: whatever `belief_tools.serving.serve` raises.
         """
         asked = self._about(symbol)
-        return self._tools.get(_moment(asked), lambda: serve(asked))
+        return self._tools.get(_moment(asked), lambda: self._known(serve, asked))
 
     def prices(self, symbol: object) -> PricesTool:
         """The prices of a symbol, as of now; they need no model.
@@ -57,11 +59,21 @@ class SharedDesk:
             BeliefError: whatever `belief_tools.serving.serve_prices` raises.
         """
         asked = self._about(symbol)
-        return self._prices.get(_moment(asked), lambda: serve_prices(asked))
+        return self._prices.get(_moment(asked), lambda: self._known(serve_prices, asked))
 
     def names(self) -> Mapping[str, Sequence[str]]:
         """The symbols that there are prices of, with the names people know them by."""
         return known_names()
+
+    def _known(self, give: Callable[[Asked], Tool], asked: Asked) -> Tool:
+        """Name the symbols that there are, where one is asked for that is none of them."""
+        try:
+            return give(asked)
+        except UnknownSymbol:
+            raise UnknownSymbol(
+                f"there are no prices of {asked.symbol}, only of {', '.join(self.names())}; "
+                f"belief refit {asked.symbol}, run by a person, fetches them"
+            ) from None
 
     def _about(self, symbol: object) -> Asked:
         if not isinstance(symbol, str):

@@ -72,7 +72,7 @@ def test_the_headline_says_whose_forecasts_beat_whose_and_on_what_it_rests(text)
 
 def test_no_skill_is_said_where_there_is_none(undrawn):
     bold, rest = claim(html(made_up({"belief": 0.0, "garch_t": 0.0})))
-    assert bold.endswith("are shown to be neither better nor worse 1 and 5 sessions ahead.")
+    assert bold.endswith("are not shown to be better or worse 1 and 5 sessions ahead.")
     assert "came from" not in rest
 
 

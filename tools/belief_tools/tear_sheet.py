@@ -69,7 +69,7 @@ def _headline(shown: Shown) -> Claim:
 CLAIMS: Final = {  # word of a skill -> in a headline
     "better than": "are better beyond chance",
     "worse than": "are worse beyond chance",
-    "no skill over": "are shown to be neither better nor worse",
+    "no skill over": "are not shown to be better or worse",
     TOO_FEW: (
         f"have too few windows that do not overlap (fewer than {FEWEST_WINDOWS}) to be judged"
     ),

@@ -24,11 +24,11 @@ from belief.audit_rows import (
     ratio_in_words,
     refuse,
 )
-from belief.audit_series import USUAL, check_series
+from belief.audit_series import check_series
 from belief.bars import Bars
 from belief.errors import PricesError
 from belief.events import Events
-from belief.prices import COLUMNS, OPEN_TOLERANCE, Prices, Split
+from belief.prices import COLUMNS, OPEN_TOLERANCE, SPLIT_RATIOS, Prices, Split
 from belief.sessions import sessions_between
 from belief.tables import Table
 
@@ -44,6 +44,7 @@ SAME: Final = 0.002  # relative difference up to which a price is the one that i
 ONE_FACTOR: Final = 0.005  # relative spread of the ratios when all prices are off by one factor
 LARGEST_REVISION: Final = 0.05
 MOST_REVISED: Final = 3  # rows at once
+USUAL: Final = np.log([*SPLIT_RATIOS, *(1 / ratio for ratio in SPLIT_RATIOS)])
 AT_ODDS: Final = ("overlap changed", "revised", "gap")  # with what is kept, perhaps for good
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from belief.audit_rows import NOTED, PRICES, REFUSED, Finding, number, ratio_in_words
-from belief.prices import CLOSE_TOLERANCE, LARGEST_MOVE, OPEN_TOLERANCE, SPLIT_RATIOS
+from belief.prices import CLOSE_TOLERANCE, LARGEST_MOVE, OPEN_TOLERANCE, usual_ratios
 from belief.sessions import sessions_between
 from belief.tables import Table
 
@@ -24,8 +24,6 @@ LONE_EXTREME: Final = 1.5  # times by which a high or low leaves both open and c
 LARGE_MOVE: Final = 8.0  # typical ranges
 TYPICAL: Final = 63  # sessions whose median range is typical
 GIVEN_UP: Final = 2  # rows behind a hole of one session from which it is taken as one that stays
-
-USUAL: Final = np.log([*SPLIT_RATIOS, *(1 / ratio for ratio in SPLIT_RATIOS)])
 
 
 def check_series(table: Table, fresh: Flags, strict_from: np.datetime64) -> list[Finding]:
@@ -184,14 +182,18 @@ def _jumps(table: Table, ratio: Array) -> tuple[Flags, Flags]:
     opened, close = table.columns["open"], table.columns["close"]
     to_open, to_close = (np.log(close[:-1] / into[1:]) for into in (opened, close))
     jump, huge = np.zeros((2, close.size), dtype=bool)
-    log_ratio = np.log(ratio[1:])
-    at_open = np.abs((to_open - log_ratio)[:, None] - USUAL) < OPEN_TOLERANCE
-    at_close = np.abs((to_close - log_ratio)[:, None] - USUAL) < CLOSE_TOLERANCE
+    log_ratio, usual = np.log(ratio[1:]), _usual(table)
+    at_open = np.abs((to_open - log_ratio)[:, None] - usual) < OPEN_TOLERANCE
+    at_close = np.abs((to_close - log_ratio)[:, None] - usual) < CLOSE_TOLERANCE
     jump[1:] = (at_open & at_close).any(axis=1)
     for move in (to_open, to_close):
         huge[1:] |= np.minimum(np.abs(move), np.abs(move - log_ratio)) > LARGEST_MOVE
     declared = np.isin(table.session, [split.session for split in table.splits if split.ratio == 1])
     return jump & ~declared, huge & ~declared
+
+
+def _usual(table: Table) -> Array:
+    return np.log(usual_ratios(table.columns["high"], table.columns["low"]))
 
 
 def _jump(table: Table, row: int, ratio: float, *, huge: bool) -> Finding:
@@ -202,7 +204,8 @@ def _jump(table: Table, row: int, ratio: float, *, huge: bool) -> Finding:
     value = f"open {number(opened)}, close {number(close)} after {number(before)}{beside}"
     if huge:
         return Finding(day, "huge jump", value, REFUSED, f"correct it, or {action}")
-    nearest = USUAL[np.argmin(np.abs(math.log(before / opened / ratio) - USUAL))]
+    usual = _usual(table)
+    nearest = usual[np.argmin(np.abs(math.log(before / opened / ratio) - usual))]
     value += f", like a {ratio_in_words(math.exp(nearest))} split"
     return Finding(day, "split-like jump", value, REFUSED, action)
 

@@ -218,6 +218,20 @@ class Prices:
         return digest.hexdigest()
 
 
+def usual_ratios(high: Array, low: Array) -> tuple[float, ...]:
+    """Give the ratios by which shares are split, or merged, that a jump can be told by.
+
+    Args:
+        high: (T,) highest prices.
+        low: (T,) lowest prices; the same as the highest where only closes are known.
+
+    Returns:
+        Old price over new: first those of splits, then their inverses.
+    """
+    told = SPLIT_RATIOS_OF_CLOSES if np.array_equal(high, low) else SPLIT_RATIOS
+    return (*told, *(1 / ratio for ratio in told))
+
+
 def longest_hole(prices: Prices) -> Days:
     """Find the longest run of sessions between the first and the last that have no prices.
 
@@ -373,17 +387,11 @@ def _missed_ratio(prices: Prices, row: int, ratio: float) -> float | None:
     """Find the usual split ratio by which the prices jump into `row` beyond the recorded one."""
     to_open = math.log(prices.close[row - 1] / prices.open[row] / ratio)
     to_close = math.log(prices.close[row - 1] / prices.close[row] / ratio)
-    usual: tuple[float, ...] = SPLIT_RATIOS_OF_CLOSES if _closes_alone(prices) else SPLIT_RATIOS
-    for k in [*usual, *(1 / k for k in usual)]:
+    for k in usual_ratios(prices.high, prices.low):
         at_open = abs(to_open - math.log(k)) < OPEN_TOLERANCE
         if at_open and abs(to_close - math.log(k)) < CLOSE_TOLERANCE:
             return k
     return None
-
-
-def _closes_alone(prices: Prices) -> bool:
-    """Say whether there are no ranges, so that a real fall looks like a jump of the open."""
-    return np.array_equal(prices.low, prices.high)
 
 
 def _missed_split(prices: Prices, row: int, missed: float) -> str:

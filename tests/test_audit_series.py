@@ -21,7 +21,7 @@ from fetched import (
     update,
     yahoo,
 )
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from belief.audit import audit
@@ -153,6 +153,8 @@ def test_a_jump_like_a_split_that_is_not_listed_is_refused(ratio, words):
     to_close=st.floats(-0.2, 0.2),
     listed=st.sampled_from([None, 1.0, 1.5, 2.0, 10.0, 0.1]),
 )
+@example(to_open=-1.875, to_close=0.0, listed=10.0)  # without ranges 3:2 is no usual ratio
+@example(to_open=-0.4, to_close=0.0, listed=None)
 def test_jumps_are_refused_as_prices_refuse_them(to_open, to_close, listed):
     session = sessions_between(day("2024-01-02"), day("2024-01-10"))
     after = 100 * np.exp(to_open + to_close)

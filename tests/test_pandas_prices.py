@@ -149,6 +149,16 @@ def test_the_default_model_reads_closes_by_their_returns_alone():
     assert 0.5 * prices.last_close < low < prices.last_close < high < 2.0 * prices.last_close
 
 
+def test_a_fall_by_a_third_passes_in_closes_and_looks_like_a_split_beside_ranges():
+    fallen = closes("2024-01-02", "2024-01-31")
+    fallen.iloc[10:] *= 0.66
+    assert prices_from(fallen, symbol="XYZ").close.tolist() == fallen.tolist()
+    ranged = pandas.DataFrame({name: fallen for name in ("Open", "High", "Low", "Close")})
+    ranged["High"] *= 1.01
+    with pytest.raises(PricesError, match="looks like a 3:2 split that is not recorded"):
+        prices_from(ranged, symbol="XYZ")
+
+
 def test_a_fall_in_closes_that_looks_like_a_split_can_be_declared_real():
     given = closes("2024-01-02", "2024-01-31")
     given.iloc[10:] *= 0.5

@@ -26,3 +26,14 @@ def prices() -> Prices:
 @pytest.fixture(scope="session")
 def tool(prices: Prices) -> ForecastTool:
     return ForecastTool(prices, fit(DEFAULT_MODEL, prices), None)
+
+
+@pytest.fixture
+def where(tmp_path, monkeypatch):
+    """The place of a store with a model of Nvidia in service."""
+    from published import FIRST, fitted_through, put_in_service
+
+    path = tmp_path / "belief.db"
+    monkeypatch.setenv("BELIEF_STORE", str(path))
+    put_in_service(path, *fitted_through(FIRST))
+    return path

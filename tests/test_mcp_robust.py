@@ -15,7 +15,7 @@ import httpx2
 import pytest
 from daily import evening
 from mcp import Client
-from published import FIRST, fitted_through, put_in_service
+from published import FIRST
 
 from belief_tools import cli_mcp, history_tool
 from belief_tools.cli_mcp import Printable, Seldom
@@ -37,14 +37,6 @@ history_tool.run = slow
 sys.argv = ["belief", "mcp", "--http", "--port", "0"]
 cli.main()
 """
-
-
-@pytest.fixture
-def where(tmp_path, monkeypatch):
-    path = tmp_path / "belief.db"
-    monkeypatch.setenv("BELIEF_STORE", str(path))
-    put_in_service(path, *fitted_through(FIRST))
-    return path
 
 
 def test_of_many_calls_that_are_taken_back_few_are_worked_on_and_none_begins_later(

@@ -31,14 +31,6 @@ CALLS = {
 
 
 @pytest.fixture
-def where(tmp_path, monkeypatch):
-    path = tmp_path / "belief.db"
-    monkeypatch.setenv("BELIEF_STORE", str(path))
-    put_in_service(path, *fitted_through(FIRST))
-    return path
-
-
-@pytest.fixture
 def desk(where):
     return desk_at()
 

@@ -19,15 +19,6 @@ from belief_tools.serving import Asked
 from belief_tools.shared_desk import SharedDesk
 
 
-@pytest.fixture
-def where(tmp_path, monkeypatch):
-    """A store with a model of Nvidia in service."""
-    path = tmp_path / "belief.db"
-    monkeypatch.setenv("BELIEF_STORE", str(path))
-    put_in_service(path, *fitted_through(FIRST))
-    return path
-
-
 def desk_at(moment=None, **changes):
     asked = Asked(None, None, None, "belief", False, evening(FIRST), may_fit=False)
     moment = evening(FIRST) if moment is None else moment

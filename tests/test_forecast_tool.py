@@ -71,7 +71,7 @@ def test_the_end_of_march_means_its_last_session(tool):
 
 def test_a_hole_in_the_prices_is_told(tool, prices):
     kept = np.ones(prices.session.size, dtype=bool)
-    kept[-12:-5] = False
+    kept[-12:-5] = kept[-30] = False  # the longer one is told
     columns = {name: getattr(prices, name)[kept] for name in ("session", *PRICE_COLUMNS)}
     holed = dataclasses.replace(prices, **columns)
     (told,) = [note for note in run(dataclasses.replace(tool, prices=holed)).notes if "7 " in note]

@@ -321,6 +321,28 @@ def assert_nothing_was_lost(folder, n):
         assert len({each.entry.name for each in entries(connection)}) == n
 
 
+def test_a_new_store_can_be_opened_by_many_at_once(tmp_path):
+    """SQLite switches a new file to its log without waiting: one in ten of these failed."""
+    failed = []
+
+    def work(path, together):
+        together.wait()
+        try:
+            open_store(path).close()
+        except StoreError as error:
+            failed.append(error)
+
+    for each in range(60):
+        together = threading.Barrier(6)
+        path = str(tmp_path / f"{each}.db")
+        threads = [threading.Thread(target=work, args=(path, together)) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert failed == []
+
+
 def test_threads_that_write_at_once_take_turns_and_lose_nothing(tmp_path):
     failed = []
 

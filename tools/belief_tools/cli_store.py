@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from belief.errors import BeliefError, PricesError, UsageError
+from belief.errors import BeliefError, UsageError
 from belief_tools import clock
 from belief_tools.terminal import one_line, say, say_error
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from belief.bars import Bars
     from belief.ledger import Recorded
     from belief.refit import Fetch, Progress, Refit
     from belief.store import Store
@@ -71,8 +70,9 @@ def refit(
     no prices, 9 another refit of the symbol is running.
     """
     from belief_tools import watch as watching
+    from belief_tools.new_bars import new_bars
 
-    name, fetch = _source(symbol, prices, snapshot)
+    name, fetch = new_bars(symbol, prices, snapshot=snapshot)
     if watch:
         if prices is not None or snapshot or anew:
             raise UsageError("--watch waits for new sessions at Yahoo; give it no other option")
@@ -353,9 +353,10 @@ def check(
     from belief import store as stored
     from belief.refit import first_day
     from belief_tools import audit_table as shown
+    from belief_tools.new_bars import new_bars
     from belief_tools.serving import find_store
 
-    name, fetch = _source(symbol, prices, snapshot)
+    name, fetch = new_bars(symbol, prices, snapshot=snapshot)
     known = None
     store = find_store()
     if store is not None:
@@ -364,34 +365,6 @@ def check(
     code = shown.run(fetch(first_day(known)), known, as_json=as_json)
     if code:
         raise typer.Exit(code)
-
-
-def _source(symbol: str | None, prices: Path | None, snapshot: bool) -> "tuple[str, Fetch]":
-    """The symbol as the store has it, and what gives its bars."""
-    from belief_tools.serving import upper_symbol
-
-    if prices is not None and snapshot:
-        raise UsageError("--prices and --snapshot are two sources; give one")
-    named = prices.stem if symbol is None and prices is not None else symbol
-    name = upper_symbol(named)
-    if prices is not None:
-        from belief.sources import bars_from_csv
-
-        return name, lambda _: bars_from_csv(prices, symbol=name)
-    if snapshot:
-        return name, lambda _: _snapshot_bars(name)
-    from belief import yahoo
-
-    return name, lambda first: yahoo.fetch(name, first=first, now=clock.now())
-
-
-def _snapshot_bars(symbol: str) -> "Bars":
-    from belief.bars import bars_of
-    from belief.sources import bundled_symbol, load_prices
-
-    if bundled_symbol(symbol) is None:
-        raise PricesError(f"there is no bundled snapshot of {symbol}; leave --snapshot out")
-    return bars_of(load_prices(symbol))
 
 
 @contextmanager

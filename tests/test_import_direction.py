@@ -73,10 +73,13 @@ PANDAS_DOORS = {"sessions", "frames", "plots"}
 EDGES = {
     "cli": {"cli_evaluate", "cli_mcp", "cli_store"},
     "cli_evaluate": set(),
-    "cli_mcp": {"mcp_http", "mcp_server"},
+    "cli_mcp": {"http_door", "mcp_http", "mcp_server"},
     "cli_store": set(),
-    "mcp_http": set(),
+    "http_door": set(),
+    "mcp_http": {"http_door"},
     "mcp_server": set(),
+    "page_access": {"http_door", "page_token"},
+    "page_token": set(),
 }
 
 

@@ -20,18 +20,9 @@ from mcp.client.streamable_http import streamable_http_client
 from published import FIRST, fitted_through, put_in_service, renamed
 
 from belief.errors import BeliefError, UsageError
-from belief_tools import mcp_http
-from belief_tools.mcp_http import (
-    LACKING,
-    LARGEST_BODY,
-    TOKEN,
-    address,
-    application,
-    config,
-    is_loopback,
-    listen,
-    token_for,
-)
+from belief_tools import http_door
+from belief_tools.http_door import LARGEST_BODY, address, config, is_loopback, listen, token_for
+from belief_tools.mcp_http import LACKING, PATH, TOKEN, application
 from belief_tools.mcp_server import build
 from belief_tools.serving import Asked
 from belief_tools.shared_desk import SharedDesk
@@ -47,11 +38,11 @@ def served(token=None, host="127.0.0.1"):
     asked = Asked(None, None, None, "belief", False, evening(FIRST), may_fit=False)
     server = build(SharedDesk(asked, lambda: evening(FIRST)))
     listening = listen("127.0.0.1", 0)
-    running = uvicorn.Server(config(application(server, host, token)))
+    running = uvicorn.Server(config(application(server, host, token), websockets=False))
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
     thread.start()
     try:
-        yield address(listening)
+        yield address(listening, PATH)
     finally:
         running.should_exit = True
         thread.join(20)
@@ -192,15 +183,15 @@ def test_without_any_token_and_with_two_it_is_401_too(guarded):
 def test_an_address_others_reach_wants_a_token(host):
     assert not is_loopback(host)
     with pytest.raises(UsageError, match=f"{host} can be reached.*{TOKEN}"):
-        token_for(host, {})
-    assert token_for(host, {TOKEN: f" {SECRET}\n"}) == SECRET
+        token_for(host, {}, TOKEN)
+    assert token_for(host, {TOKEN: f" {SECRET}\n"}, TOKEN) == SECRET
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
 def test_a_loopback_address_wants_a_token_only_where_one_is_set(host):
     assert is_loopback(host)
-    assert token_for(host, {}) is None
-    assert token_for(host, {TOKEN: f" {SECRET}\n"}) == SECRET
+    assert token_for(host, {}, TOKEN) is None
+    assert token_for(host, {TOKEN: f" {SECRET}\n"}, TOKEN) == SECRET
 
 
 @pytest.mark.parametrize(
@@ -323,7 +314,7 @@ HALF = (
 
 @pytest.mark.parametrize("half", HALF)
 def test_a_request_that_does_not_end_is_not_waited_for(url, half, monkeypatch):
-    monkeypatch.setattr(mcp_http, "WHOLE_WITHIN", 0.3)
+    monkeypatch.setattr(http_door, "WHOLE_WITHIN", 0.3)
     connection = opened(url, half)
     if half.startswith(b"GET"):
         assert connection.recv(1000).startswith(b"HTTP/1.1 404")
@@ -331,7 +322,7 @@ def test_a_request_that_does_not_end_is_not_waited_for(url, half, monkeypatch):
 
 
 def test_a_call_that_takes_longer_than_its_request_may_is_answered(url, monkeypatch):
-    monkeypatch.setattr(mcp_http, "WHOLE_WITHIN", 0.2)
+    monkeypatch.setattr(http_door, "WHOLE_WITHIN", 0.2)
     prices = SharedDesk.prices
     monkeypatch.setattr(SharedDesk, "prices", lambda *args: time.sleep(0.6) or prices(*args))
     call = {"name": "price_history", "arguments": {"symbol": "NVDA"}}
@@ -339,7 +330,7 @@ def test_a_call_that_takes_longer_than_its_request_may_is_answered(url, monkeypa
 
 
 def test_who_holds_connections_open_keeps_nobody_out(url, monkeypatch):
-    monkeypatch.setattr(mcp_http, "MOST_CONNECTIONS", 20)
+    monkeypatch.setattr(http_door, "MOST_CONNECTIONS", 20)
     held = [opened(url, half) for half in HALF[:4] for _ in range(20)]
     assert "forecast_price" in post(url).text
     assert all(ended(connection) for connection in held[:50])
@@ -348,7 +339,7 @@ def test_who_holds_connections_open_keeps_nobody_out(url, monkeypatch):
 
 
 def test_where_all_connections_are_at_work_no_other_is_taken(url, monkeypatch):
-    monkeypatch.setattr(mcp_http, "MOST_CONNECTIONS", 0)
+    monkeypatch.setattr(http_door, "MOST_CONNECTIONS", 0)
     assert ended(opened(url, b"GET / HTTP/1.1\r\nHost: localhost:1\r\n\r\n"))
 
 

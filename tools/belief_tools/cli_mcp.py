@@ -139,15 +139,15 @@ def _serve_stdio(server: "Server[Any]", desk: "SharedDesk") -> None:
 
 
 def _serve_http(server: "Server[Any]", desk: "SharedDesk", host: str, port: int | None) -> None:
-    from belief_tools import mcp_http
+    from belief_tools import http_door, mcp_http
 
     if not host.strip():
         raise UsageError(f"--host is {host!r}; give an address of this machine, such as {HOST}")
-    token = mcp_http.token_for(host, os.environ)
-    listening = mcp_http.listen(host, PORT if port is None else port)
+    token = http_door.token_for(host, os.environ, mcp_http.TOKEN)
+    listening = http_door.listen(host, PORT if port is None else port)
     _warm_up(desk)
-    say(f"serving MCP at {mcp_http.address(listening)}")
-    mcp_http.run_http(mcp_http.application(server, host, token), listening)
+    say(f"serving MCP at {http_door.address(listening, mcp_http.PATH)}")
+    http_door.run(mcp_http.application(server, host, token), listening, websockets=False)
 
 
 def _end(code: int) -> None:

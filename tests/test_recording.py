@@ -2,6 +2,7 @@ import csv
 import dataclasses
 import datetime
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,13 @@ from belief.refit import refit
 from belief.sessions import session_after
 from belief.store import open_store
 from belief_tools.answer import Answer
+from belief_tools.asking import answer_all
+from belief_tools.chat import Conversation
+from belief_tools.desk import desk_of
 from belief_tools.recording import (
     ConversationLog,
     Place,
-    conversation_id,
+    Written,
     record_answer,
     record_failure,
     record_forecasts,
@@ -227,15 +231,24 @@ def test_the_turns_of_a_log_are_of_one_conversation(tool, where):
     assert len({body["conversation"] for body in bodies}) == 1
 
 
-def test_conversations_that_begin_at_once_have_names_of_their_own():
-    later = NIGHT + datetime.timedelta(microseconds=1)
-    begun = [(NIGHT, 7, "first"), (later, 7, "first"), (NIGHT, 8, "first"), (NIGHT, 7, "other")]
-    names = [conversation_id(*each) for each in begun]
-    assert len(set(names)) == 4
-    assert all(len(name) == 12 and int(name, 16) >= 0 for name in names)
-    assert names == [conversation_id(*each) for each in begun]
-    elsewhere = NIGHT.astimezone(datetime.timezone(datetime.timedelta(hours=2)))
-    assert conversation_id(elsewhere, 7, "first") == names[0]
+def test_conversations_that_begin_at_once_with_the_same_question_are_two(tool, where):
+    logs = [ConversationLog(lambda: NIGHT) for _ in range(2)]
+    names = [log.answer(tool, answered(tool, question="first")).name for log in logs]
+    entries = fresh(where)
+    assert [entry.name for entry in entries] == names and len(set(names)) == 2
+    conversations = [entry.body["conversation"] for entry in entries]
+    assert conversations == [log.conversation for log in logs] and len(set(conversations)) == 2
+    assert all(re.fullmatch("[0-9a-f]{12}", each) for each in conversations)
+
+
+def test_a_log_says_under_which_name_an_answer_and_a_failure_are(tool, where):
+    log = ConversationLog(lambda: NIGHT)
+    written = [
+        log.answer(tool, answered(tool, 3)),
+        log.failure(tool, "And AMD?", UnknownSymbol("the question is about AMD")),
+    ]
+    _, answer, failure = fresh(where)
+    assert written == [Written(answer.name, None), Written(failure.name, None)]
 
 
 # Questions that failed
@@ -309,17 +322,35 @@ def test_words_no_encoding_can_carry_are_written_down_all_the_same(tool, where):
     assert answer.body["question"] == "What \udcff will it cost?"
 
 
-def test_a_ledger_that_fails_costs_one_line_and_nothing_else(tool, where, capsys):
+@pytest.fixture
+def no_ledger(tool, where):
     for path in (where, Path(f"{where}-wal"), Path(f"{where}-shm")):
         path.unlink(missing_ok=True)
     where.write_text("these are somebody's notes, and no database")
-    record_forecasts(tool, [tool.forecast(target(3))], NIGHT)
-    record_answer(tool, answered(tool, 3), NIGHT)
+
+
+def test_a_ledger_that_fails_is_told_and_costs_nothing_else(tool, no_ledger, capsys):
+    log = ConversationLog(lambda: NIGHT)
+    written = [log.answer(tool, answered(tool, 3)), log.failure(tool, "?", UnknownSymbol("no"))]
+    problems = [*(each.problem for each in written)]
+    problems.append(record_forecasts(tool, [tool.forecast(target(3))], NIGHT))
+    assert [each.name for each in written] == [None, None]
+    assert all(each.startswith("this is not in the ledger: the store") for each in problems)
+    assert capsys.readouterr() == ("", "")  # who records does not print
+
+
+@pytest.mark.parametrize("talks", ["chat", "ask"])
+def test_at_a_terminal_a_ledger_that_fails_costs_one_line(tool, no_ledger, capsys, talks):
+    log, asked = ConversationLog(lambda: NIGHT), "What was Nvidia's price on 2024-05-31?"
+    if talks == "chat":
+        how = {"mode": "tool", "streams": False, "waits": False}
+        Conversation(desk_of(tool), pytest.fail, log=log, **how).take(asked)
+    else:
+        answer_all([asked], desk_of(tool), pytest.fail, mode="tool", log=log, as_json=False)
     captured = capsys.readouterr()
-    assert captured.out == ""
-    lines = captured.err.splitlines()
-    assert len(lines) == 2
-    assert all(line.startswith("belief: this is not in the ledger: the store") for line in lines)
+    assert "2024-05-31" in captured.out
+    [line] = captured.err.splitlines()
+    assert line.startswith("belief: this is not in the ledger: the store")
 
 
 def test_without_a_store_one_is_made_for_what_is_said(tool, tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ from belief_tools.desk import Desk
 from belief_tools.dispatch import NO_PRICE, answer
 from belief_tools.llm import Endpoint
 from belief_tools.recording import ConversationLog
-from belief_tools.terminal import LiveText, one_line, print_answer, say_error
+from belief_tools.terminal import LiveText, one_line, print_answer, say_error, say_if_any
 from belief_tools.turns import symbols_of
 
 REPLACED = 6
@@ -120,9 +120,9 @@ def _answer(
     try:
         given = answer(text, tool, connect, mode=mode, names=desk.names, show=show)
     except BeliefError as error:
-        log.failure(tool, text, error)
+        say_if_any(log.failure(tool, text, error).problem)
         raise
-    log.answer(tool, given)
+    say_if_any(log.answer(tool, given).problem)
     return given
 
 

@@ -8,22 +8,20 @@ import functools
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from belief.errors import BeliefError, UnknownSymbol, UsageError
+from belief.errors import BeliefError
 from belief.paths import cache_dir
-from belief_tools.answer import Answer
 from belief_tools.consult import Mode
+from belief_tools.conversation import Dialogue, Reply
 from belief_tools.desk import Desk
-from belief_tools.dispatch import NO_PRICE, answer
 from belief_tools.forecast_tool import ForecastTool
 from belief_tools.llm import Endpoint
 from belief_tools.recording import ConversationLog
-from belief_tools.terminal import LiveText, one_line, print_answer, say, say_error
-from belief_tools.turns import Turn, read, symbols_of, turn_of
+from belief_tools.terminal import LiveText, one_line, print_answer, say, say_error, say_if_any
+from belief_tools.turns import Turn
 
 if TYPE_CHECKING:
     from prompt_toolkit import PromptSession
@@ -46,7 +44,7 @@ ctrl-c clears the line, or abandons an answer that takes too long."""
 
 
 class Conversation:
-    """The turns so far, and what answers the next one: what can be asked about, and a model."""
+    """A conversation that is printed as it goes on."""
 
     def __init__(
         self,
@@ -68,10 +66,14 @@ class Conversation:
             streams: whether an answer is shown while it comes.
             waits: whether someone at a terminal is told that the model is at work.
         """
-        self.desk, self.log, self.mode = desk, log, mode
-        self.streams, self.waits = streams, waits
-        self.turns: list[Turn] = []
+        self.desk, self.streams, self.waits = desk, streams, waits
+        self._dialogue = Dialogue(desk, log, mode=mode)
         self._connect = functools.cache(connect)
+
+    @property
+    def turns(self) -> list[Turn]:
+        """The turns so far, oldest first."""
+        return self._dialogue.turns
 
     def take(self, line: str) -> bool:
         """Answer one line, or do what its command says; False when it says to leave."""
@@ -95,54 +97,30 @@ class Conversation:
 
     def _answer(self, text: str) -> None:
         """Answer a question, for each symbol it is about."""
-        earlier = tuple(self.turns)
-        for symbol in symbols_of(text, self.desk.names, self.desk.default, earlier):
-            try:
-                tool = self.desk.tool(symbol)
-            except BeliefError as error:
-                say_error(error)
-            else:
-                given = self._answer_for(tool, text, earlier)
-                if given is not None and given.stop_reason == NO_PRICE:  # for no symbol, then
-                    return
+        with self._told_to_wait() as (connect, clear):
+            live = LiveText(before=clear)
 
-    def _answer_for(self, tool: ForecastTool, text: str, earlier: Sequence[Turn]) -> Answer | None:
-        """Answer for one symbol; a question that fails is still what a follow-up leans on."""
-        names = self.desk.names
-        question, given = read(text, tool, earlier, names), None
-        try:
-            with self._told_to_wait() as (connect, live):
-                given = answer(
-                    text,
-                    tool,
-                    connect,
-                    mode=self.mode,
-                    earlier=earlier,
-                    names=names,
-                    show=live.show if self.streams else None,
-                )
-            self.log.answer(tool, given)
-            print_answer(given, live)
-            print(flush=True)
-            if given.stop_reason == "language model failed":
-                say_error(given.notes[-1])
-        except UnknownSymbol as error:  # what a follow-up leans on is the question before
-            self.log.failure(tool, text, error)
-            say_error(error)
-            return None
-        except BeliefError as error:
-            self.log.failure(tool, text, error)
-            if isinstance(error, UsageError):  # a date that cannot be is not carried on
-                question = replace(question, target=None, phrase=None)
-            say_error(error)
-        except KeyboardInterrupt:
-            self.turns.append(turn_of(question, None))
-            raise
-        self.turns.append(turn_of(question, given))
-        return given
+            def show(words: str) -> None:
+                live.show(words)
+
+            for reply in self._dialogue.replies(text, connect, show if self.streams else None):
+                clear()
+                self._print(reply, live)
+                live = LiveText(before=clear)
+
+    def _print(self, reply: Reply, live: LiveText) -> None:
+        if reply.written is not None:
+            say_if_any(reply.written.problem)
+        if isinstance(reply.came, BeliefError):
+            say_error(reply.came)
+            return
+        print_answer(reply.came, live)
+        print(flush=True)
+        if reply.came.stop_reason == "language model failed":
+            say_error(reply.came.notes[-1])
 
     @contextmanager
-    def _told_to_wait(self) -> Iterator[tuple[Callable[[], Endpoint], LiveText]]:
+    def _told_to_wait(self) -> Iterator[tuple[Callable[[], Endpoint], Callable[[], None]]]:
         """Say that a model is at work from when it is asked until it begins to answer."""
         told = False
 
@@ -160,7 +138,7 @@ class Conversation:
                 print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
         try:
-            yield connect, LiveText(before=clear)
+            yield connect, clear
         finally:
             clear()
 

@@ -13,7 +13,7 @@ import typer
 from belief.errors import BeliefError
 from belief.freed_memory import keep_freed_memory
 from belief_tools import cli_evaluate, cli_mcp, cli_store, clock, settings
-from belief_tools.terminal import one_line, printable, say
+from belief_tools.terminal import one_line, printable, say, say_if_any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -184,7 +184,7 @@ def now(
     held = belief(tool.fitted)
     targets = [session_after(held.as_of, horizon) for horizon in HORIZONS]
     ahead = forecasts(tool.fitted, tool.prices, targets)
-    record_forecasts(tool, ahead, clock.now())
+    say_if_any(record_forecasts(tool, ahead, clock.now()))
     rows = [
         {
             "target": str(forecast.target),

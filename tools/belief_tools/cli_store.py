@@ -215,16 +215,11 @@ def show_entry(
     as_json: Json = False,
 ) -> None:
     """Show one entry whole: question, tool call, result, answer, score."""
-    from belief.ledger import entry_named
+    from belief_tools import ledger_search
     from belief_tools import ledger_table as shown
 
     with _store() as store, store.read() as connection:
-        found = entry_named(connection, name)
-        resting = [
-            entry_named(connection, call["result"]["forecast_id"])
-            for call in found.entry.body.get("tool_calls", [])
-            if "forecast_id" in call.get("result", {})
-        ]
+        found, resting = ledger_search.entry_with_forecasts(connection, name)
     if as_json:
         _print_json({**_plain(found), "forecasts": [_plain(each) for each in resting]})
     else:
@@ -277,20 +272,12 @@ def record_view(
     note: Annotated[str, typer.Option(help="Why.")] = "",
 ) -> None:
     """Record your own view of a forecast's price, to be scored beside it and used by ask --view."""
-    from belief.ledger import append, entry_named, view_entry
-    from belief.store import utc
     from belief.view import View
     from belief_tools import ledger_table as shown
+    from belief_tools.my_view import view_forecast
 
     view = View(median=median, low=low, high=high, confidence=confidence)
-    with _store() as store:
-        with store.read() as connection:
-            forecast = entry_named(connection, name)
-        entry = view_entry(forecast, view, note, made_at=utc(clock.now()))
-        with store.write() as connection:
-            append(connection, forecast.symbol, [entry])
-        with store.read() as connection:
-            shown.show(entry_named(connection, entry.name), [forecast])
+    shown.show(*view_forecast(name, view, note, clock.now()))
 
 
 @ledger.command()

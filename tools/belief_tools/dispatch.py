@@ -10,7 +10,7 @@ from belief.errors import UnknownSymbol, UsageError
 from belief_tools.answer import Answer, without_model
 from belief_tools.consult import Mode, consult
 from belief_tools.forecast_tool import ForecastTool
-from belief_tools.llm import Endpoint
+from belief_tools.llm import LanguageModel
 from belief_tools.looked_up import look_up, topic_of
 from belief_tools.question_kinds import ADVICE
 from belief_tools.turns import Turn, leaning_on, read
@@ -32,7 +32,7 @@ _NO_ADVICE = (
 def answer(
     text: str,
     tool: ForecastTool,
-    connect: Callable[[], Endpoint],
+    connect: Callable[[], LanguageModel],
     *,
     mode: Mode = "tool",
     earlier: Sequence[Turn] = (),

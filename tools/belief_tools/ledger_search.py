@@ -7,7 +7,7 @@ import numpy as np
 from sqlalchemy import Connection
 
 from belief.errors import UsageError
-from belief.ledger import Recorded, answers_with
+from belief.ledger import Recorded, answers_with, entry_named
 from belief_tools.ledger_table import failed
 from belief_tools.terminal import one_line
 
@@ -48,6 +48,23 @@ def find(
         if _holds(each, wanted)
     ]
     return found if of is None else _conversation(found, of)
+
+
+def entry_with_forecasts(connection: Connection, name: str) -> tuple[Recorded, list[Recorded]]:
+    """Find an entry, and the forecasts that it rests on where it is an answer.
+
+    Args:
+        connection: of `Store.read`.
+        name: of the entry, or its beginning.
+
+    Raises:
+        UsageError: there is no such entry, or more than one.
+        StoreError: it is damaged.
+    """
+    found = entry_named(connection, name)
+    results = (call.get("result", {}) for call in found.entry.body.get("tool_calls", []))
+    named = [result["forecast_id"] for result in results if "forecast_id" in result]
+    return found, [entry_named(connection, each) for each in named]
 
 
 def _plain(text: str) -> str:

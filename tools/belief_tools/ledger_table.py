@@ -70,29 +70,48 @@ def show(recorded: Recorded, forecasts: Sequence[Recorded]) -> None:
         recorded: the entry.
         forecasts: those an answer rests on.
     """
-    entry = recorded.entry
-    when = "" if entry.live else ", in hindsight"
-    print(
-        f"{entry.kind} {entry.name} of {recorded.symbol}, number {recorded.number}, "
-        f"made at {entry.made_at}{when}"
-    )
-    if entry.kind == "answer":
-        _print_answer(entry.body)
-    elif entry.kind == "view":
-        _print_view(entry.body)
-    else:
-        _print_forecast(recorded)
-    for line in _score_lines(recorded):
-        print(line)
+    print(title_of(recorded))
+    for label, said in facts(recorded):
+        print(f"{label:<12} {one_line(said)}")
     for each in forecasts:
         print()
         show(each, [])
 
 
-def _print_answer(body: Any) -> None:
+def title_of(recorded: Recorded) -> str:
+    """Name an entry, its place and its moment.
+
+    Args:
+        recorded: the entry.
+    """
+    entry = recorded.entry
+    when = "" if entry.live else ", in hindsight"
+    return (
+        f"{entry.kind} {entry.name} of {recorded.symbol}, number {recorded.number}, "
+        f"made at {entry.made_at}{when}"
+    )
+
+
+def facts(recorded: Recorded) -> Iterator[tuple[str, str]]:
+    """All that an entry says, and how it came out: each with what it is.
+
+    Args:
+        recorded: the entry.
+    """
+    entry = recorded.entry
+    if entry.kind == "answer":
+        yield from _facts_of_answer(entry.body)
+    elif entry.kind == "view":
+        yield from _facts_of_view(entry.body)
+    else:
+        yield from _facts_of_forecast(recorded)
+    yield from _facts_of_score(recorded)
+
+
+def _facts_of_answer(body: Any) -> Iterator[tuple[str, str]]:
     if "conversation" in body:
-        print(f"conversation {one_line(str(body['conversation']))}, turn {body['turn']}")
-    print(f"question     {one_line(str(body['question']))}")
+        yield "conversation", f"{body['conversation']}, turn {body['turn']}"
+    yield "question", str(body["question"])
     for call in body["tool_calls"]:
         outcome = call.get("error") or call["result"]["summary"]
         arguments = (
@@ -100,58 +119,60 @@ def _print_answer(body: Any) -> None:
             if isinstance(call.get("arguments"), dict)
             else str(call.get("arguments"))
         )
-        print(f"tool call    {call['name']}({one_line(arguments)}), by {call['by']}")
-        print(f"result       {one_line(str(outcome))}")
-    print(f"{'error ' if failed(body) else 'answer'}       {one_line(str(body['text']))}")
+        yield "tool call", f"{call['name']}({one_line(arguments)}), by {call['by']}"
+        yield "result", str(outcome)
+    yield "error" if failed(body) else "answer", str(body["text"])
     rejected = body["checks"]["rejected"]
     if rejected:
-        print(f"rejected     {one_line(str(rejected))}")
+        yield "rejected", str(rejected)
     if body["prediction"]:
         own = body["prediction"]
-        print(
-            f"its own view {cents(own['price'])}, {cents(own['low'])} to {cents(own['high'])}, "
-            f"up with {own['prob_up']:.0%} ({body['model']})"
+        yield (
+            "its own view",
+            f"{cents(own['price'])}, {cents(own['low'])} to {cents(own['high'])}, "
+            f"up with {own['prob_up']:.0%} ({body['model']})",
         )
 
 
-def _print_view(body: Any) -> None:
+def _facts_of_view(body: Any) -> Iterator[tuple[str, str]]:
     own = body["prediction"]
-    print(f"about        forecast {body['forecast']}")
-    print(
-        f"view         median {cents(own['price'])}, 90 % {cents(own['low'])} to "
-        f"{cents(own['high'])}, confidence {body['confidence']:.0%}"
+    yield "about", f"forecast {body['forecast']}"
+    yield (
+        "view",
+        f"median {cents(own['price'])}, 90 % {cents(own['low'])} to {cents(own['high'])}, "
+        f"confidence {body['confidence']:.0%}",
     )
     if body["note"]:
-        print(f"note         {one_line(str(body['note']))}")
+        yield "note", str(body["note"])
 
 
-def _print_forecast(recorded: Recorded) -> None:
+def _facts_of_forecast(recorded: Recorded) -> Iterator[tuple[str, str]]:
     entry, forecast = recorded.entry, forecast_of(recorded)
     half, wide = forecast.interval(0.5), forecast.interval(0.9)
-    print(f"model        {entry.model}, fit {str(entry.body['fingerprint'])[:12]}")
-    print(f"from         {entry.origin}, last close {cents(forecast.last_close)}")
-    print(f"to           {entry.target}, {entry.horizon} sessions ahead")
-    print(
-        f"forecast     median {cents(forecast.median)}, 50 % {cents(half[0])} to "
-        f"{cents(half[1])}, 90 % {cents(wide[0])} to {cents(wide[1])}, "
-        f"up with {forecast.prob_up:.0%}"
+    yield "model", f"{entry.model}, fit {str(entry.body['fingerprint'])[:12]}"
+    yield "from", f"{entry.origin}, last close {cents(forecast.last_close)}"
+    yield "to", f"{entry.target}, {entry.horizon} sessions ahead"
+    yield (
+        "forecast",
+        f"median {cents(forecast.median)}, 50 % {cents(half[0])} to {cents(half[1])}, "
+        f"90 % {cents(wide[0])} to {cents(wide[1])}, up with {forecast.prob_up:.0%}",
     )
     weights = entry.body["memory_weights"]
     if weights:
-        print(f"memories     {', '.join(f'{weight:.0%}' for weight in weights)}")
+        yield "memories", ", ".join(f"{weight:.0%}" for weight in weights)
 
 
-def _score_lines(recorded: Recorded) -> Iterator[str]:
+def _facts_of_score(recorded: Recorded) -> Iterator[tuple[str, str]]:
     score = recorded.score
     if score is None:
         if recorded.entry.target is not None:
-            yield f"score        none yet: {recorded.entry.target} has not been scored"
+            yield "score", f"none yet: {recorded.entry.target} has not been scored"
         return
     inside = "inside" if score["covered_90"] else "outside"
-    yield f"came         {cents(score['close'])}, {inside} the 90 % interval"
+    yield "came", f"{cents(score['close'])}, {inside} the 90 % interval"
     named = ("log_score", "crps", "pit", "absolute_error", "interval_score", "brier")
     figures = [f"{name} {score[name]:.4g}" for name in named if score[name] is not None]
-    yield f"score        {', '.join(figures)}"
+    yield "score", ", ".join(figures)
 
 
 def print_scores(symbol: str, scored: Sequence[Recorded], closeless: Sequence[Recorded]) -> None:

@@ -2,7 +2,7 @@
 
 import datetime
 import hashlib
-import os
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -13,7 +13,7 @@ from belief.errors import BeliefError
 from belief.forecast import Forecast
 from belief.paths import store_location
 from belief_tools.forecast_tool import ForecastTool
-from belief_tools.terminal import one_line, say_error
+from belief_tools.terminal import one_line
 
 if TYPE_CHECKING:
     from belief.ledger import Entry
@@ -35,6 +35,19 @@ class Place:
     turn: int
 
 
+@dataclass(frozen=True)
+class Written:
+    """Where an answer is in the ledger, or why it is not there.
+
+    Attributes:
+        name: of its entry; None when it could not be written.
+        problem: what the person has to be told then, in one line; None when it was written.
+    """
+
+    name: str | None
+    problem: str | None
+
+
 class ConversationLog:
     """Writes one run of ask or chat down, turn after turn."""
 
@@ -42,52 +55,49 @@ class ConversationLog:
         """Begin without turns.
 
         Args:
-            now: gives the moment; asked at the beginning and at every turn.
+            now: gives the moment; asked at every turn.
         """
-        self.now, self.began = now, now()
-        self._last: Place | None = None
+        self.now = now
+        self.conversation = conversation_id()
+        self._turns = 0
 
-    def answer(self, tool: ForecastTool, given: "Answer") -> None:
+    def answer(self, tool: ForecastTool, given: "Answer") -> Written:
         """Write the answer of the next turn down; `tool` is what it rests on."""
-        record_answer(tool, given, self.now(), self._next(given.question))
+        return record_answer(tool, given, self.now(), self._next())
 
-    def failure(self, tool: ForecastTool, question: str, error: BeliefError) -> None:
+    def failure(self, tool: ForecastTool, question: str, error: BeliefError) -> Written:
         """Write down that the question of the next turn ended in an error; `tool` was asked."""
-        record_failure(tool, question, str(error), self.now(), self._next(question))
+        return record_failure(tool, question, str(error), self.now(), self._next())
 
-    def _next(self, question: str) -> Place:
-        if self._last is None:
-            self._last = Place(conversation_id(self.began, os.getpid(), question), 1)
-        else:
-            self._last = Place(self._last.conversation, self._last.turn + 1)
-        return self._last
+    def _next(self) -> Place:
+        self._turns += 1
+        return Place(self.conversation, self._turns)
 
 
-def conversation_id(began: datetime.datetime, process: int, question: str) -> str:
-    """Name a conversation, so that two that begin at once have two names.
-
-    Args:
-        began: the moment.
-        process: id of the process it is held in.
-        question: the first one.
-    """
-    return _short_digest(began.astimezone(datetime.UTC).isoformat(), str(process), question)
+def conversation_id() -> str:
+    """Name a conversation, by a name that no other has and that nobody can guess."""
+    return secrets.token_hex(6)
 
 
-def record_forecasts(tool: ForecastTool, shown: Sequence[Forecast], now: datetime.datetime) -> None:
-    """Write forecasts down; a ledger that fails costs a line on standard error, nothing else.
+def record_forecasts(
+    tool: ForecastTool, shown: Sequence[Forecast], now: datetime.datetime
+) -> str | None:
+    """Write forecasts down.
 
     Args:
         tool: what made them.
         shown: the forecasts.
         now: the moment.
+
+    Returns:
+        None, or where the ledger fails what the person has to be told, in one line.
     """
-    _append(tool.prices.symbol, lambda: _forecasts(tool, shown, now))
+    return _append(tool.prices.symbol, lambda: _forecasts(tool, shown, now))
 
 
 def record_answer(
     tool: ForecastTool, given: "Answer", now: datetime.datetime, place: Place | None = None
-) -> None:
+) -> Written:
     """Write an answer down, after the forecasts it rests on.
 
     Args:
@@ -96,10 +106,9 @@ def record_answer(
         now: the moment.
         place: where it stands in a conversation; None when it is of none.
     """
-    _append(
-        tool.prices.symbol,
-        lambda: [*_consulted(tool, given, now), _answer(tool, given, now, place)],
-    )
+    entry = _answer(tool, given, now, place)
+    problem = _append(tool.prices.symbol, lambda: [*_consulted(tool, given, now), entry])
+    return Written(entry.name if problem is None else None, problem)
 
 
 def record_failure(
@@ -108,7 +117,7 @@ def record_failure(
     error_line: str,
     now: datetime.datetime,
     place: Place | None = None,
-) -> None:
+) -> Written:
     """Write down that a question ended in an error: an answer whose stop reason is `FAILED`.
 
     Args:
@@ -120,10 +129,11 @@ def record_failure(
     """
     from belief_tools.answer import without_model
 
-    record_answer(tool, without_model(question, one_line(error_line), FAILED), now, place)
+    return record_answer(tool, without_model(question, one_line(error_line), FAILED), now, place)
 
 
-def _append(symbol: str, make: Callable[[], "list[Entry]"]) -> None:
+def _append(symbol: str, make: Callable[[], "list[Entry]"]) -> str | None:
+    """Put entries into the ledger; what comes back is why they are not there, if they are not."""
     from belief.ledger import append
     from belief.store import open_store
 
@@ -131,7 +141,8 @@ def _append(symbol: str, make: Callable[[], "list[Entry]"]) -> None:
         with open_store(store_location()) as store, store.write() as connection:
             append(connection, symbol, make())
     except BeliefError as error:
-        say_error(f"this is not in the ledger: {error}")
+        return f"this is not in the ledger: {error}"
+    return None
 
 
 def _forecasts(

@@ -20,6 +20,12 @@ def say_error(error: object) -> None:
     say(f"belief: {one_line(str(error))}")
 
 
+def say_if_any(problem: str | None) -> None:
+    """Print what went wrong, if anything did."""
+    if problem is not None:
+        say_error(problem)
+
+
 class LiveText:
     """A text on standard output that appears while it comes; what is taken back stays readable."""
 

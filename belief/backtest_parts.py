@@ -236,10 +236,8 @@ def closes_at(prices: Prices, origin: np.datetime64, targets: Days) -> Array:
     Returns:
         (H,) dollars of the origin.
     """
-    factor = prices.split_factor()
     place = np.searchsorted(prices.session, targets).clip(max=prices.session.size - 1)
-    start = int(np.searchsorted(prices.session, origin))
-    close = prices.close[place] * factor[start] / factor[place]
+    close = prices.closes_in_dollars_of(origin)[place]
     return np.where(prices.session[place] == targets, close, np.nan)
 
 

@@ -21,7 +21,7 @@ from belief.backtest_summary import (
     usual_reference,
 )
 from belief.few_state import BLOCK_LENGTH
-from belief.plots import QUIET, staying_panels
+from belief.plots import QUIET, legend, staying_panels, title
 from belief.scores import non_overlapping
 from belief.track_record import FEWEST_WINDOWS, Skill
 
@@ -127,15 +127,9 @@ def skill_by_horizon(
         at = np.array([x + shift for x, _ in known])
         found = np.array([found for _, found in known]).reshape(-1, 3)
         _bars(axes, at, found, model, place)
-    axes.set_xticks(
-        range(len(horizons)),
-        [f"{h:,}\n{_told(n_windows[h])}" for h in horizons],
-    )
-    axes.set_xlim(-0.6, len(horizons) - 0.4)
-    axes.set_xlabel("horizon (sessions), and windows that do not overlap")
+    _tick_horizons(axes, n_windows)
     axes.set_ylabel("log score gained\na forecast (nats)")
-    axes.grid(axis="y", color=QUIET, alpha=0.2, linewidth=0.6)
-    _legend(axes)
+    _gridded(axes)
 
 
 def gain_over_time(axes: "Axes", shown: Slice) -> None:
@@ -241,6 +235,25 @@ def coverage_by_year(axes: "Axes", shown: Slice, *, level: int) -> None:
     _finish_coverage(axes, shown, level)
 
 
+def coverage_by_horizon(
+    axes: "Axes", of_horizon: Mapping[int, Columns], *, level: int, model: str
+) -> None:
+    """Draw the share of one model's closes inside a central interval, by the horizon.
+
+    Args:
+        axes: where to draw.
+        of_horizon: sessions ahead, increasing -> columns of the model.
+        level: probability of the interval in percent, one that is kept of these columns.
+        model: its name.
+    """
+    axes.axhline(level, color=QUIET, linewidth=1.0, label=f"{level} %, as forecast")
+    found = sheet.coverage_by_horizon(of_horizon, level)
+    _bars(axes, np.arange(len(found)), _percent(found), model, 0)
+    _tick_horizons(axes, {h: _n_windows(columns) for h, columns in of_horizon.items()})
+    _finish_shares(axes, level)
+    _gridded(axes)
+
+
 def coverage_by_regime(axes: "Axes", shown: Slice, *, states: States, level: int) -> None:
     """Draw the share of closes inside a central interval, by the likeliest regime at the origin.
 
@@ -291,12 +304,13 @@ def staying_at_origins(panels: Sequence["Axes"], symbol: str, states: States) ->
         _date_origins(axes)
     for axes in panels[:-1]:
         axes.set_xlabel("")
-    _title(
+    title(
         panels[0],
         f"{symbol}: probability of staying one more session, by regime, as in force at the origins",
         f"{counted(n, 'origin')} from {states.origin[0]} to {states.origin[-1]}; "
         f"model {states.model}, means over {BLOCK_LENGTH} origins"
         f"{', beside the static fit (dashed)' if known else ''}",
+        size=10,
     )
 
 
@@ -332,11 +346,12 @@ def _skill_figure(
     n_windows = {horizon: _n_windows(own[horizon]) for horizon in horizons}
     skill_by_horizon(axes, skill, n_windows, reference)
     origin = own[horizons[0]]["origin"]
-    _title(
+    title(
         axes,
         f"{about(table)['symbol']}: mean log score gained over {reference}; above 0 is better",
         f"{counted(origin.size, 'origin')} from {origin[0]} to {origin[-1]}; "
         "bars: 95 % intervals (HAC)",
+        size=10,
     )
     return figure
 
@@ -380,6 +395,12 @@ def _told(windows: int) -> str:
     return f"{counted(windows, 'window')}{doubt}"
 
 
+def _tick_horizons(axes: "Axes", n_windows: Mapping[int, int]) -> None:
+    axes.set_xticks(range(len(n_windows)), [f"{h:,}\n{_told(n)}" for h, n in n_windows.items()])
+    axes.set_xlim(-0.6, len(n_windows) - 0.4)
+    axes.set_xlabel("horizon (sessions), and windows that do not overlap")
+
+
 def _shift(place: int, n: int) -> float:
     """Where beside a tick one of n stands; all together they are centred on it."""
     return WIDTH * ((place + 0.5) / n - 0.5)
@@ -418,12 +439,17 @@ def _date_origins(axes: "Axes") -> None:
     axes.set_xlabel("origin (date)")
 
 
-def _finish_coverage(axes: "Axes", shown: Slice, level: int) -> None:
+def _finish_shares(axes: "Axes", level: int) -> None:
+    """Scale the axis of shares around their level, and label it."""
     low, high = axes.dataLim.intervaly
     axes.set_ylim(
         max(min(low, level - 10.0) - 3.0, -3.0), min(max(high, level + 10.0) + 3.0, 103.0)
     )
     axes.set_ylabel(f"closes inside the\n{level} % interval (%)")
+
+
+def _finish_coverage(axes: "Axes", shown: Slice, level: int) -> None:
+    _finish_shares(axes, level)
     beside = f"95 % intervals (hollow: fewer than {FEWEST_WINDOWS} windows)"
     _finish(axes, shown, f"coverage of the central {level} % interval, {beside}")
 
@@ -432,28 +458,16 @@ def _finish(axes: "Axes", shown: Slice, headline: str) -> None:
     """Title with what the picture rests on, and the legend beside, where it covers nothing."""
     columns = shown.of_model[shown.reference]
     plural = "s" if shown.horizon > 1 else ""
-    _title(
+    title(
         axes,
         f"{shown.symbol}, {shown.horizon} session{plural} ahead: {headline}",
         f"{counted(columns['origin'].size, 'origin')} from {columns['origin'][0]} to "
         f"{columns['origin'][-1]}, windows that do not overlap: {_n_windows(columns):,}",
+        size=10,
     )
+    _gridded(axes)
+
+
+def _gridded(axes: "Axes") -> None:
     axes.grid(axis="y", color=QUIET, alpha=0.2, linewidth=0.6)
-    _legend(axes)
-
-
-def _title(axes: "Axes", headline: str, detail: str) -> None:
-    axes.set_title(headline, loc="left", fontsize=10, pad=20)
-    axes.annotate(
-        detail,
-        xy=(0.0, 1.0),
-        xytext=(0.0, 6.0),
-        xycoords="axes fraction",
-        textcoords="offset points",
-        fontsize=8,
-        color=QUIET,
-    )
-
-
-def _legend(axes: "Axes") -> None:
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
+    legend(axes)

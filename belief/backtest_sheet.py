@@ -3,6 +3,7 @@
 Skill with intervals, coverage by year and by regime, the states at the origins, the worst sessions.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -51,7 +52,7 @@ class Share(NamedTuple):
     """How many closes of a group of origins lay inside an interval.
 
     Attributes:
-        group: what the origins have in common: a year or a regime.
+        group: what the forecasts have in common: a year, a regime or a horizon.
         n: number of origins.
         share: of their closes inside the interval.
         reach: 95 % interval of the share, see `wilson`, of as many as there are windows that do not
@@ -164,6 +165,22 @@ def coverage_by_year(columns: Columns, level: int) -> list[Share]:
     """
     year = columns["origin"].astype("datetime64[Y]").astype(int) + 1970
     return [_share(str(each), columns, level, year == each) for each in np.unique(year).tolist()]
+
+
+def coverage_by_horizon(of_horizon: Mapping[int, Columns], level: int) -> list[Share]:
+    """Share of closes inside a central interval, by the horizon.
+
+    Args:
+        of_horizon: sessions ahead -> columns of one model, see `columns_of`; each with a row.
+        level: probability of the interval in percent, one that is kept of these columns.
+
+    Returns:
+        One for each horizon, in their order.
+    """
+    return [
+        _share(str(horizon), columns, level, np.full(columns["origin"].size, True))
+        for horizon, columns in of_horizon.items()
+    ]
 
 
 def coverage_by_regime(columns: Columns, states: States, level: int) -> list[Share]:

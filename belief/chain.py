@@ -22,7 +22,7 @@ from belief.few_state_fit import PRIOR_ARROW
 from belief.fitted_model import FittedModel, Reached
 from belief.forecast import NORMAL, NORMAL_SCORES, Outlook, quantiles_of_draws
 from belief.observations import Observations
-from belief.posterior import Belief, regimes_in_force
+from belief.posterior import Belief, StatesAhead, regimes_in_force
 from belief.return_bins import (
     LOGITS,
     Bins,
@@ -230,6 +230,7 @@ def hold_belief(fitted: FittedModel) -> Belief:
         volatility=next_session,
         volatility_interval_90=(next_session, next_session),
         n_sessions=fitted.n_sessions,
+        ahead=StatesAhead(volatility, filtered, np.arange(len(volatility))),
     )
 
 
@@ -268,9 +269,12 @@ def states_over_time(fitted: FittedModel, observations: Observations) -> Array:
     return np.asarray(np.eye(len(bins.mass))[bin_index(observations.log_return, bins)])
 
 
-def transmat_over_time(fitted: FittedModel, observations: Observations) -> Array:
+def transmat_over_time(
+    fitted: FittedModel, observations: Observations, n_blocks: int | None
+) -> Array:
     """Transition matrices of the past, (B, K, K): one per block of 21 sessions, or one for all."""
-    return fitted.parameters["transmat"]
+    transmat = fitted.parameters["transmat"]
+    return transmat if n_blocks is None else transmat[-n_blocks:]
 
 
 def _bins(fitted: FittedModel) -> Bins:

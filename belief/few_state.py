@@ -17,7 +17,7 @@ import numpy.typing as npt
 from belief.fitted_model import FittedModel
 from belief.forecast import Outlook, normal_mixture_quantiles
 from belief.observations import Observations
-from belief.posterior import REGIME_NAMES, Belief, regimes_in_force
+from belief.posterior import REGIME_NAMES, Belief, StatesAhead, regimes_in_force
 from belief.student_t import student_log_constant
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def hold_belief(fitted: FittedModel) -> Belief:
         volatility=float(np.sqrt(ahead @ volatility**2)),
         volatility_interval_90=_bracket(volatility, ahead),
         n_sessions=fitted.n_sessions,
+        ahead=StatesAhead(volatility, ahead, np.arange(len(volatility))),
     )
 
 
@@ -106,9 +107,12 @@ def states_over_time(fitted: FittedModel, observations: Observations) -> Array:
     return _filter_again(fitted, observations).filtered
 
 
-def transmat_over_time(fitted: FittedModel, observations: Observations) -> Array:
+def transmat_over_time(
+    fitted: FittedModel, observations: Observations, n_blocks: int | None
+) -> Array:
     """Transition matrices of the past, (B, K, K): one per block of 21 sessions, or one for all."""
-    return fitted.parameters["transmat"]
+    transmat = fitted.parameters["transmat"]
+    return transmat if n_blocks is None else transmat[-n_blocks:]
 
 
 def _filter_again(fitted: FittedModel, observations: Observations) -> "Filtered":

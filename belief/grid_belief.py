@@ -21,7 +21,7 @@ from belief.grid_forecast import forecast_quantiles as forecast_quantiles
 from belief.grid_forecast import memory_weights
 from belief.mixture import next_total, weights_of
 from belief.observations import Observations
-from belief.posterior import REGIME_NAMES, Belief, LastSession, Regime
+from belief.posterior import REGIME_NAMES, Belief, LastSession, Regime, StatesAhead
 from belief.volatility_grid import (
     LARGEST_SHOCK,
     Grid,
@@ -109,7 +109,9 @@ def states_over_time(fitted: FittedModel, observations: Observations) -> Array:
     return np.asarray(held @ members(values).T)
 
 
-def transmat_over_time(fitted: FittedModel, observations: Observations) -> Array:
+def transmat_over_time(
+    fitted: FittedModel, observations: Observations, n_blocks: int | None
+) -> Array:
     """Transition probabilities of the regimes in the past, as the model reads it today.
 
     The kernel moves with every session; these are means over blocks of 21, aligned to the end.
@@ -117,6 +119,7 @@ def transmat_over_time(fitted: FittedModel, observations: Observations) -> Array
     Args:
         fitted: its parameters are those of `volatility_grid_fit.fit`.
         observations: those it was fitted to, and later ones.
+        n_blocks: how many of the last blocks are wanted, or None for all.
 
     Returns:
         (B, R, R); rows sum to 1. The last block ends with the matrix in force.
@@ -128,16 +131,17 @@ def transmat_over_time(fitted: FittedModel, observations: Observations) -> Array
     sessions = sessions_of(observations, grid)
     block = block_index(len(observations) - 1, BLOCK_LENGTH)
     block = np.append(block, block[-1])
-    moves = np.zeros((block[-1] + 1, N_REGIMES, N_REGIMES))
+    wanted = np.unique(block) if n_blocks is None else np.unique(block)[-n_blocks:]
+    moves = np.zeros((len(wanted), N_REGIMES, N_REGIMES))
     for weight, theta in zip(memory_weights(values).tolist(), values["theta"], strict=True):
         law = values_of(theta, grid.spacing)
         shock = np.clip(tables(law, grid, sessions).shock, -LARGEST_SHOCK, LARGEST_SHOCK)
         run = run_filter(theta, grid, sessions, even_start(grid))
         held = (1.0 - TRACE) * run.filtered + TRACE * values["occupancy"]
-        for b in range(block[-1] + 1):
+        for place, b in enumerate(wanted.tolist()):
             rows = slice(*np.searchsorted(block, [b, b + 1]))
             joint = held[rows, :, None] * transmat(law, grid, shock[rows])
-            moves[b] += weight * np.einsum("ri,tij,sj->rs", group, joint, group)
+            moves[place] += weight * group @ joint.sum(axis=0) @ group.T
     return np.asarray(moves / moves.sum(axis=2, keepdims=True))
 
 
@@ -214,6 +218,8 @@ def hold_belief(fitted: FittedModel) -> Belief:
     weight = memory_weights(parameters)
     ahead = weight @ parameters["ahead"]
     yearly = _yearly_variance(parameters)
+    volatility = np.sqrt(weight @ yearly)
+    regime = np.asarray(np.argmax(members(parameters), axis=0))
     return Belief(
         symbol=fitted.symbol,
         model=fitted.model,
@@ -223,9 +229,10 @@ def hold_belief(fitted: FittedModel) -> Belief:
         static_transition_matrix=_static_transmat(fitted),
         year_ago_transition_matrix=_known(parameters["year_ago_transmat"]),
         volatility=_volatility(weight, parameters["ahead"], yearly),
-        volatility_interval_90=_bracket(np.sqrt(weight @ yearly), ahead),
+        volatility_interval_90=_bracket(volatility, ahead),
         last_session=_last_session(parameters),
         n_sessions=fitted.n_sessions,
+        ahead=StatesAhead(volatility, ahead, regime),
     )
 
 

@@ -150,12 +150,15 @@ def states_over_time(fitted: FittedModel, prices: Prices) -> Array:
     return states
 
 
-def transmat_over_time(fitted: FittedModel, prices: Prices) -> Array:
+def transmat_over_time(
+    fitted: FittedModel, prices: Prices, *, n_blocks: int | None = None
+) -> Array:
     """Transition probabilities between the regimes in the past, as the model reads it today.
 
     Args:
         fitted: known through the last session of the prices.
         prices: cut at the as-of session.
+        n_blocks: how many of the last blocks are wanted, or None for all.
 
     Returns:
         (B, R, R), one matrix per block of 21 sessions aligned to the end; B is 1 for one matrix for
@@ -165,7 +168,7 @@ def transmat_over_time(fitted: FittedModel, prices: Prices) -> Array:
         ValueError: model and prices do not belong together.
     """
     observations = _observed(fitted, prices)
-    matrices: Array = _meaning(fitted).transmat_over_time(fitted, observations)
+    matrices: Array = _meaning(fitted).transmat_over_time(fitted, observations, n_blocks)
     return matrices
 
 

@@ -17,7 +17,8 @@ from belief.fitted_model import FittedModel
 from belief.forecast import Forecast
 from belief.observations import observe
 from belief.posterior import Belief
-from belief.prices import Prices
+from belief.prices import Closes, Prices
+from belief.view import View
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,6 +43,9 @@ INK: Final = "#000000"
 FORECAST_COLOUR: Final = "#0072B2"
 QUIET: Final = "#595959"
 EVENT_COLOUR: Final = "#D55E00"
+CAME_COLOUR: Final = "#009E73"
+VIEW_COLOUR: Final = "#CC79A7"
+MARK_APART: Final = 7.0  # points between the marks of belief and view at one target
 EVENT_HEIGHT: Final = 0.12  # of the axes
 LONGEST_SOURCE: Final = 32  # characters of it that a subtitle has room for
 BANDS: Final = ((0.9, 0.18), (0.5, 0.4))  # level, opacity
@@ -60,6 +64,9 @@ def fan_chart(
     forecasts: Sequence[Forecast],
     *,
     n_closes: int = CLOSES_SHOWN,
+    asked: Forecast | None = None,
+    came: Closes | None = None,
+    view: View | None = None,
 ) -> None:
     """Draw the last closes and, after them, the median and the 50 and 90 % bands of forecasts.
 
@@ -73,12 +80,20 @@ def fan_chart(
         prices: cut at the as-of session.
         forecasts: one or more, from the last session of the prices, targets increasing.
         n_closes: how many closes to show.
+        asked: the forecast of the target that was asked about, marked with its 90 % interval; its
+            target may be one of the others' or beyond them.
+        came: what came after the last session, in its dollars; drawn as far as the forecasts reach.
+        view: what a person thinks of the target asked about, marked beside it.
 
     Raises:
-        ValueError: there are no forecasts, their targets do not increase, or one of them starts
-            from another symbol or session than the prices end with.
+        ValueError: there are no forecasts, their targets do not increase, one of them starts
+            from another symbol or session than the prices end with, or a view has no target.
     """
     _check_forecasts(prices, forecasts)
+    end = forecasts[-1].target
+    if asked is not None:
+        _check_origin(prices, asked)
+        end = max(end, asked.target)
     closes = prices.quoted_close()[-n_closes:]
     # the fan opens at the last close, which is certain
     days = np.array([prices.as_of, *(forecast.target for forecast in forecasts)])
@@ -92,14 +107,17 @@ def fan_chart(
     axes.plot(days, median, color=FORECAST_COLOUR, label="median of the forecast")
     axes.plot(days[1:], median[1:], ".", color=FORECAST_COLOUR, markersize=4)
     axes.plot(prices.session[-n_closes:], closes, color=INK, linewidth=1.2, label="close")
+    if came is not None:
+        _draw_what_came(axes, prices, came, end)
+    _mark_target(axes, asked, view)
     _mark_as_of(axes, prices.as_of)
-    _mark_events(axes, prices, forecasts[-1].target)
+    _mark_events(axes, prices, end)
     _scale_prices(axes, prices)
     _date_sessions(axes)
-    _legend(axes)
-    _title(
+    legend(axes)
+    title(
         axes,
-        f"{prices.symbol} close: forecast from {prices.as_of} to {forecasts[-1].target}",
+        f"{prices.symbol} close: forecast from {prices.as_of} to {end}",
         f"made with prices through {prices.as_of} only, from {_short(prices.source)}; "
         f"last close {prices.last_close:,.2f} {prices.currency}; "
         f"model {forecasts[0].model}, {prices.session.size:,} closes",
@@ -126,8 +144,8 @@ def belief_over_time(axes: "Axes", belief: Belief, session: Days, filtered: Arra
     axes.set_xlim(session[0], session[-1])
     axes.set_ylabel("probability of the regime")
     _date_sessions(axes)
-    _legend(axes, reverse=True)
-    _title(
+    legend(axes, reverse=True)
+    title(
         axes,
         f"{belief.symbol}: belief about the volatility regime through {belief.as_of}",
         f"{len(session):,} sessions shown, each given the returns up to it; parameters from all "
@@ -180,7 +198,7 @@ def staying_over_time(
     beside = ": one matrix for all time"
     if n_blocks > 1:
         beside = f" beside the static fit (dashed); one matrix per {BLOCK_LENGTH} sessions"
-    _title(
+    title(
         panels[0],
         f"{belief.symbol}: probability of staying one more session, by regime, fitted through "
         f"{belief.as_of}",
@@ -285,14 +303,18 @@ def _check_forecasts(prices: Prices, forecasts: Sequence[Forecast]) -> None:
     if not forecasts:
         raise ValueError("there are no forecasts to draw; give at least one")
     for forecast in forecasts:
-        if (forecast.symbol, forecast.origin) != (prices.symbol, prices.as_of):
-            raise ValueError(
-                f"a forecast of {forecast.symbol} from {forecast.origin}; "
-                f"the prices are of {prices.symbol} and end on {prices.as_of}"
-            )
+        _check_origin(prices, forecast)
     for earlier, later in pairwise(forecasts):
         if not earlier.target < later.target:
             raise ValueError(f"target {later.target} follows {earlier.target}; they must increase")
+
+
+def _check_origin(prices: Prices, forecast: Forecast) -> None:
+    if (forecast.symbol, forecast.origin) != (prices.symbol, prices.as_of):
+        raise ValueError(
+            f"a forecast of {forecast.symbol} from {forecast.origin}; "
+            f"the prices are of {prices.symbol} and end on {prices.as_of}"
+        )
 
 
 def _check_shape(name: str, values: Array, shape: tuple[int, ...]) -> None:
@@ -308,6 +330,50 @@ def _band(last_close: float, forecasts: Sequence[Forecast], level: float) -> tup
 
 def _names(belief: Belief) -> list[str]:
     return [regime.name for regime in belief.regimes]
+
+
+def _draw_what_came(axes: "Axes", prices: Prices, came: Closes, end: np.datetime64) -> None:
+    """Go on from the last close that was known, in another colour and dashed."""
+    shown = came.session <= end
+    days = np.append(prices.as_of, came.session[shown])
+    closes = np.append(prices.last_close, came.close[shown])
+    look: dict[str, Any] = {"color": CAME_COLOUR, "linestyle": (0, (4, 1.5)), "linewidth": 1.8}
+    axes.plot(days, closes, label="what came after", **look)
+
+
+def _mark_target(axes: "Axes", asked: Forecast | None, view: View | None) -> None:
+    """Mark what the belief, and beside it what a person, thinks of one target."""
+    if asked is None:
+        if view is not None:
+            raise ValueError("a view is about a target; pass the forecast of it as `asked`")
+        return
+    label = f"asked about: {asked.target},\nmedian and 90 % interval"
+    low, high = asked.interval(0.9)
+    _mark_points(axes, asked.target, (low, asked.median, high), 0.0, FORECAST_COLOUR, "o", label)
+    if view is not None:
+        label = "your view of it: median,\n5 and 95 % points"
+        _mark_points(axes, asked.target, view.points, MARK_APART, VIEW_COLOUR, "D", label)
+
+
+def _mark_points(
+    axes: "Axes",
+    day: np.datetime64,
+    points: tuple[float, float, float],
+    aside: float,
+    colour: str,
+    marker: str,
+    label: str,
+) -> None:
+    """Draw a point with its reach, some points to the right of its day."""
+    from matplotlib.transforms import offset_copy
+
+    figure: Any = axes.figure
+    place = offset_copy(axes.transData, fig=figure, x=aside, units="points")
+    days: Any = np.full(3, day)
+    look: dict[str, Any] = {"color": colour, "transform": place, "zorder": 5}
+    axes.plot(days, points, "_-", linewidth=2.2, markersize=9, markeredgewidth=2.0, **look)
+    look |= {"markeredgecolor": INK, "markersize": 7, "linestyle": ""}
+    axes.plot(days[1:2], points[1:2], marker, label=label, **look)
 
 
 def _mark_as_of(axes: "Axes", as_of: np.datetime64) -> None:
@@ -361,21 +427,34 @@ def _stack_panels(panels: Sequence["Axes"]) -> None:
     for axes in panels:
         axes.set_ylim(max(low - 3.0, 0.0), 100.0)
         _date_sessions(axes)
-        _legend(axes)
+        legend(axes)
     for axes in panels[:-1]:
         axes.tick_params(axis="x", labelbottom=False)
         axes.set_xlabel("")
 
 
-def _legend(axes: "Axes", *, reverse: bool = False) -> None:
-    """Put the legend beside the axes, where it covers nothing."""
+def legend(axes: "Axes", *, reverse: bool = False) -> None:
+    """Put the legend beside the axes, where it covers nothing.
+
+    Args:
+        axes: with what is drawn on them.
+        reverse: whether what was drawn last comes first.
+    """
     axes.legend(
         loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8, reverse=reverse
     )
 
 
-def _title(axes: "Axes", headline: str, detail: str) -> None:
-    axes.set_title(headline, loc="left", fontsize=11, pad=20)
+def title(axes: "Axes", headline: str, detail: str, *, size: float = 11) -> None:
+    """Say above the axes what is drawn, and in smaller letters what it rests on.
+
+    Args:
+        axes: where.
+        headline: one line.
+        detail: another.
+        size: of the headline, points.
+    """
+    axes.set_title(headline, loc="left", fontsize=size, pad=20)
     axes.annotate(
         detail,
         xy=(0.0, 1.0),

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -91,6 +91,21 @@ def regimes_in_force(
     return tuple(Regime(*row) for row in rows)
 
 
+class StatesAhead(NamedTuple):
+    """What is believed of the next session's volatility: a distribution over K states.
+
+    Attributes:
+        volatility: (K,) annualised standard deviation of log returns in each, increasing; of the
+            observed chain, of the session after one in the bin.
+        probability: (K,) predicted; sums to 1.
+        regime: (K,) place of the regime that each is part of.
+    """
+
+    volatility: Array
+    probability: Array
+    regime: npt.NDArray[np.intp]
+
+
 @dataclass(frozen=True, eq=False)
 class Belief:
     """The filtered distribution over the states at as_of, and what it adds up to.
@@ -108,6 +123,7 @@ class Belief:
         volatility: annualised standard deviation of the next session's log return.
         volatility_interval_90: annualised volatilities of the regimes that bracket 90 % of belief.
         n_sessions: observations the model was fitted to.
+        ahead: the distribution over the next session's states that `volatility` sums up.
         last_session: what the last session changed; None for models that do not say.
 
     Example:
@@ -128,6 +144,7 @@ class Belief:
     volatility: float
     volatility_interval_90: tuple[float, float]
     n_sessions: int
+    ahead: StatesAhead
     year_ago_transition_matrix: Array | None = None
     last_session: LastSession | None = None
 

@@ -49,6 +49,18 @@ class Split(NamedTuple):
     ratio: float
 
 
+class Closes(NamedTuple):
+    """Closes of n sessions, all in dollars of one and the same session.
+
+    Attributes:
+        session: (n,) increasing, unit D.
+        close: (n,) their closes.
+    """
+
+    session: Days
+    close: Array
+
+
 @dataclass(frozen=True, eq=False)
 class Prices:
     """Daily prices of one symbol, as traded, T sessions long.
@@ -190,6 +202,45 @@ class Prices:
             (T,) `close / split_factor()`; the last equals `last_close`.
         """
         return self.close / self.split_factor()
+
+    def closes_in_dollars_of(self, session: np.datetime64) -> Array:
+        """Give all closes in dollars of one session, through the splits before and after it.
+
+        Args:
+            session: one of these prices.
+
+        Returns:
+            (T,) dollars of the session; its own is its `close`.
+
+        Raises:
+            ValueError: these prices have no such session.
+        """
+        row = int(np.searchsorted(self.session, session))
+        if row == self.session.size or self.session[row] != session:
+            raise ValueError(f"{session} is not a session of {self!r}")
+        factor = self.split_factor()
+        return self.close * factor[row] / factor
+
+    def closes_after(self, as_of: np.datetime64) -> Closes:
+        """Give what came after a session: the closes that `until` drops, in dollars of it.
+
+        Args:
+            as_of: one of the sessions.
+
+        Returns:
+            `Closes` of the later sessions; n is 0 when it is the last one.
+
+        Raises:
+            ValueError: these prices have no such session.
+
+        Example:
+            >>> from belief import load_prices
+            >>> came = load_prices("NVDA").closes_after(np.datetime64("2024-06-06"))
+            >>> str(came.session[1]), round(float(came.close[1]), 2)  # the tape said 121.79
+            ('2024-06-10', 1217.9)
+        """
+        close = self.closes_in_dollars_of(as_of)
+        return Closes(self.session[self.session > as_of], close[self.session > as_of])
 
     def __repr__(self) -> str:
         """One line; the arrays would fill a screen."""

@@ -77,7 +77,8 @@ def holding(monkeypatch, *, shares, last=None, left=21.6, volatility=0.4381, ban
     )
     day = np.datetime64("2024-03-01")
     even = np.full((4, 4), 0.25)
-    held = Belief("NVDA", "belief", day, regimes, even, even, volatility, band, 900)
+    ahead = StatesAhead(np.full(4, 0.4), np.array(shares), np.arange(4))
+    held = Belief("NVDA", "belief", day, regimes, even, even, volatility, band, 900, ahead)
     held = dataclasses.replace(held, last_session=last)
     monkeypatch.setattr(belief_tool, "belief", lambda fitted: held)
 

@@ -65,6 +65,7 @@ ORDER = (
     "refit_gate",
     "refit",
     "plots",
+    "volatility_plot",
     "backtest_plots",
 )
 MODELLING = ORDER[ORDER.index("observations") :]

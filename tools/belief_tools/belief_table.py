@@ -39,14 +39,22 @@ def last_session_sentence(last: LastSession) -> str:
     Args:
         last: what the model says of it.
     """
+    return "last session: " + "\n              ".join(last_session_lines(last))
+
+
+def last_session_lines(last: LastSession) -> list[str]:
+    """The same in parts: its return, its range where it had one, and what they did.
+
+    Args:
+        last: what the model says of it.
+    """
     reaction = " after a scheduled event" if last.event else ""
     lines = [f"return {last.log_return:+.1%}{reaction}, as large in {_one_in(last.return_tail)}"]
     steps = f"{last.volatility_before:.0%} -> {last.volatility_after_return:.0%} by the return"
     if last.range_tail is not None:
         lines.append(f"range, for such a return, as large in {_one_in(last.range_tail)}")
         steps += f" -> {last.volatility_after:.0%} by the range"
-    lines.append(f"volatility believed in: {steps}")
-    return "last session: " + "\n              ".join(lines)
+    return [*lines, f"volatility believed in: {steps}"]
 
 
 def _one_in(tail: float) -> str:

@@ -11,6 +11,7 @@ from typing import Final
 
 from belief_tools.terminal import one_line, printable
 
+PICTURE: Final = "picture, wider than a small screen"
 MARKS: Final = re.compile(r"([\\`*_{}\[\]|~#$])")  # that Markdown would obey
 STYLE: Final = """
 :root { color-scheme: light dark; --ink: #1b1b1b; --paper: #ffffff; --quiet: #595959;
@@ -131,13 +132,34 @@ def as_html(title: str, headline: Sequence[Claim], sections: Iterable[Section]) 
         *map(_claim, headline),
         f"<h1>{_escaped(title)}</h1>",
     ]
-    for section in sections:
-        parts.append(f"<section><h2>{_escaped(section.title)}</h2>")
-        parts += [f"<p>{_escaped(words)}</p>" for words in section.words]
-        parts += [_table(table) for table in section.tables]
-        parts += [_figure(picture) for picture in section.pictures]
-        parts.append("</section>")
-    return "\n".join([*parts, "</body>", "</html>", ""])
+    return "\n".join([*parts, *map(section_html, sections), "</body>", "</html>", ""])
+
+
+def section_html(section: Section, *, level: int = 2, name: str | None = None) -> str:
+    """Write a section as it stands in a page.
+
+    Args:
+        section: what to write.
+        level: of its heading.
+        name: its id, for a page on which it is reached by that. Its heading then names it, and its
+            boxes that scroll can be reached by keyboard.
+
+    Example:
+        >>> print(section_html(Section("A < B", ["so"]), level=3, name="compared"))
+        <section id="compared" aria-labelledby="compared-title">
+        <h3 id="compared-title">A &lt; B</h3>
+        <p>so</p>
+        </section>
+    """
+    begun = f"<section><h{level}>"
+    if name is not None:
+        known = f'id="{name}" aria-labelledby="{name}-title"'
+        begun = f'<section {known}>\n<h{level} id="{name}-title">'
+    parts = [f"{begun}{_escaped(section.title)}</h{level}>"]
+    parts += [f"<p>{_escaped(words)}</p>" for words in section.words]
+    parts += [_table(table, name is not None) for table in section.tables]
+    parts += [_figure(picture, name is not None) for picture in section.pictures]
+    return "\n".join([*parts, "</section>"])
 
 
 def as_markdown(title: str, headline: Sequence[Claim], sections: Iterable[Section]) -> str:
@@ -180,7 +202,7 @@ def _claim(first: Claim) -> str:
     return f'<p class="headline"><strong>{claim}{first.mark}</strong> <span>{grounds}.</span></p>'
 
 
-def _table(table: Table) -> str:
+def _table(table: Table, reached: bool) -> str:
     head = "".join(
         f'<th scope="col"{_kind(table, i)}>{_escaped(cell)}</th>'
         for i, cell in enumerate(table.head)
@@ -194,7 +216,7 @@ def _table(table: Table) -> str:
     caption = _escaped(table.caption)
     named = "" if table.folded else f"<caption>{caption}</caption>"
     whole = (
-        f'<div class="wide"><table>{named}\n'
+        f"{_box(table.caption, reached)}<table>{named}\n"
         f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
     )
     return f"<details><summary>{caption}</summary>{whole}</details>" if table.folded else whole
@@ -206,10 +228,16 @@ def _kind(table: Table, column: int) -> str:
     return ' class="words"' if column < table.n_words else ""
 
 
-def _figure(picture: Picture) -> str:
+def _box(label: str, reached: bool) -> str:
+    """Begin a box that scrolls sideways."""
+    keyboard = f' role="group" tabindex="0" aria-label="{_escaped(label)}"' if reached else ""
+    return f'<div class="wide"{keyboard}>'
+
+
+def _figure(picture: Picture, reached: bool) -> str:
     svg = picture.svg.replace("<svg", f'<svg role="img" aria-label="{_escaped(picture.alt)}"', 1)
     caption = f"<figcaption>{_escaped(picture.caption)}</figcaption>"
-    return f'<figure><div class="wide">{svg}</div>\n{caption}</figure>'
+    return f"<figure>{_box(PICTURE, reached)}{svg}</div>\n{caption}</figure>"
 
 
 def _escaped(text: str) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import io
 import logging
 import re
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,16 +29,22 @@ PAGE_INKS: Final = {
     "#0072b2": "var(--blue)",  # too dim on dark paper, as the other would be too near it then
     "#56b4e9": "var(--sky)",
 }
+# matplotlib's settings are the whole program's: who draws a page's pictures draws alone.
+DRAWING: Final = threading.RLock()
 
 
 @contextlib.contextmanager
 def page_style() -> Iterator[None]:
-    """Draw figures for a page inside this: the settings of this computer do not count."""
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # fonts and settings of this computer
-    import matplotlib.style
+    """Draw figures for a page inside this, one thread at a time.
 
-    with matplotlib.style.context("default"), matplotlib.rc_context(STYLE):
-        yield
+    The settings of this computer do not count.
+    """
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # fonts and settings of this computer
+    with DRAWING:
+        import matplotlib.style
+
+        with matplotlib.style.context("default"), matplotlib.rc_context(STYLE):
+            yield
 
 
 def as_svg(figure: "Figure", name: str) -> str:
@@ -55,7 +62,7 @@ def as_svg(figure: "Figure", name: str) -> str:
     settle(figure)
     content = io.StringIO()
     undated = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    with matplotlib.rc_context({"svg.hashsalt": name}):
+    with DRAWING, matplotlib.rc_context({"svg.hashsalt": name}):
         figure.savefig(content, format="svg", transparent=True, metadata=undated)
     svg = content.getvalue()
     svg = svg[svg.index("<svg") :]

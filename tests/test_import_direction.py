@@ -72,15 +72,23 @@ MODELLING = ORDER[ORDER.index("observations") :]
 PANDAS_DOORS = {"sessions", "frames", "plots"}
 # Where parsing, showing and serving happen, and which of them are parts of another.
 EDGES = {
-    "cli": {"cli_evaluate", "cli_mcp", "cli_store"},
+    "cli": {"cli_evaluate", "cli_mcp", "cli_serve", "cli_store"},
     "cli_evaluate": set(),
     "cli_mcp": {"http_door", "mcp_http", "mcp_server"},
+    "cli_serve": {"http_door", "page_access", "web", "web_state"},
     "cli_store": set(),
     "http_door": set(),
     "mcp_http": {"http_door"},
     "mcp_server": set(),
     "page_access": {"http_door", "page_token"},
     "page_token": set(),
+    "web": {"web_ask", "web_layout", "web_look", "web_refit", "web_state", "web_view"},
+    "web_ask": {"web_state"},
+    "web_layout": set(),
+    "web_look": {"web_state"},
+    "web_refit": {"web_state"},
+    "web_state": set(),
+    "web_view": {"web_look", "web_state"},
 }
 
 

@@ -17,8 +17,8 @@ from daily import evening
 from mcp import Client
 from published import FIRST
 
-from belief_tools import cli_mcp, history_tool
-from belief_tools.cli_mcp import Printable, Seldom
+from belief_tools import history_tool, server_log
+from belief_tools.server_log import Printable, Seldom
 from belief_tools.mcp_server import AT_ONCE, build
 from belief_tools.serving import Asked
 from belief_tools.shared_desk import SharedDesk
@@ -126,7 +126,7 @@ def test_a_library_says_the_same_once_in_a_while_and_the_program_always(monkeypa
     same = [record(f"socket.accept() out of system resource {n}") for n in range(1000)]
     assert len(logged(*same)) == 1 and len(logged(*same, record("other", line=2))) == 2
     assert len(logged(*[record("internal error", name="belief_tools.mcp_server")] * 3)) == 3
-    monkeypatch.setattr(cli_mcp, "QUIET", 0.0)
+    monkeypatch.setattr(server_log, "QUIET", 0.0)
     assert len(logged(*same)) == 1000
 
 

@@ -12,7 +12,7 @@ import typer
 
 from belief.errors import BeliefError
 from belief.freed_memory import keep_freed_memory
-from belief_tools import cli_evaluate, cli_mcp, cli_store, clock, settings
+from belief_tools import cli_evaluate, cli_mcp, cli_serve, cli_store, clock, settings
 from belief_tools.terminal import one_line, printable, say, say_if_any
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ app = typer.Typer(
 
 app.add_typer(cli_store.app)
 app.add_typer(cli_mcp.app)
+app.add_typer(cli_serve.app)
 app.add_typer(cli_evaluate.app, name="evaluate")
 
 AsOf = Annotated[

@@ -1,19 +1,17 @@
 """`belief mcp`: the belief for the clients of the Model Context Protocol."""
 
-import asyncio
 import logging
 import os
 import signal
-import sys
 import threading
-import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from belief.errors import BeliefError, UsageError
 from belief_tools import clock
-from belief_tools.terminal import LONGEST, one_line, printable, say
+from belief_tools.server_log import end, log_to_stderr
+from belief_tools.terminal import say
 
 if TYPE_CHECKING:
     from mcp.server import Server
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
 
 HOST, PORT = "127.0.0.1", 8000
 INTERRUPTED = 130
-QUIET = 10.0  # seconds between lines of a library about the same
 
 log = logging.getLogger(__name__)
 app = typer.Typer(rich_markup_mode=None)
@@ -61,7 +58,7 @@ def mcp(
     """
     if not http and (host is not None or port is not None):
         raise UsageError("--host and --port say where --http listens; give it, or leave them out")
-    _log_to_stderr()
+    log_to_stderr()
     from belief_tools.mcp_server import build
 
     desk = _desk(fit=fit, stale_ok=stale_ok)
@@ -71,48 +68,7 @@ def mcp(
         else:
             _serve_stdio(build(desk), desk)
     except KeyboardInterrupt:
-        _end(INTERRUPTED)
-
-
-class Printable(logging.Formatter):
-    """Lines without what a terminal would obey, none of them long."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """A message in one line, and the trace of an error below it."""
-        first, *below = record.getMessage(), *self._trace(record)
-        lines = f"belief: {one_line(first)}", *(f"  {printable(line)}" for line in below)
-        return "\n".join(line if len(line) <= LONGEST else line[:LONGEST] + "..." for line in lines)
-
-    def _trace(self, record: logging.LogRecord) -> list[str]:
-        return self.formatException(record.exc_info).split("\n") if record.exc_info else []
-
-
-class Seldom(logging.Filter):
-    """Lets a library say the same once in a while: what others do to it could fill a disk."""
-
-    def __init__(self) -> None:
-        """Begin with nothing said."""
-        super().__init__()
-        self._said: dict[tuple[str, int], float] = {}
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Whether a message is for the log."""
-        if record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError):
-            return False  # a call that was given up at the end
-        if record.name.startswith("belief"):
-            return True
-        place, now = (record.pathname, record.lineno), time.monotonic()
-        if now - self._said.get(place, -QUIET) < QUIET:
-            return False
-        self._said[place] = now
-        return True
-
-
-def _log_to_stderr() -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(Printable())
-    handler.addFilter(Seldom())
-    logging.basicConfig(handlers=[handler], level=logging.WARNING)
+        end(INTERRUPTED)
 
 
 def _desk(*, fit: bool, stale_ok: bool) -> "SharedDesk":
@@ -135,7 +91,7 @@ def _serve_stdio(server: "Server[Any]", desk: "SharedDesk") -> None:
     # which has nothing open that it writes to.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     anyio.run(run_stdio, server, lambda: _warm_up(desk))
-    _end(0)
+    end(0)
 
 
 def _serve_http(server: "Server[Any]", desk: "SharedDesk", host: str, port: int | None) -> None:
@@ -148,12 +104,6 @@ def _serve_http(server: "Server[Any]", desk: "SharedDesk", host: str, port: int 
     _warm_up(desk)
     say(f"serving MCP at {http_door.address(listening, mcp_http.PATH)}")
     http_door.run(mcp_http.application(server, host, token), listening, websockets=False)
-
-
-def _end(code: int) -> None:
-    """End now: neither a call that nobody waits for nor the first forecast can be called off."""
-    sys.stderr.flush()
-    os._exit(code)
 
 
 def _warm_up(desk: "SharedDesk") -> None:

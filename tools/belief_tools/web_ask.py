@@ -1,0 +1,134 @@
+"""Asking: a conversation in the browser that began it, as of the session that is looked at."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final
+
+import numpy as np
+from htmltools import Tag, TagList
+from shiny import Inputs, Outputs, reactive, render, ui
+from shinychat import Chat
+
+from belief.errors import BeliefError
+from belief_tools.answer import Answer
+from belief_tools.answer_card import coming_card, error_card, reply_card
+from belief_tools.looks import Place
+from belief_tools.talks import Said
+from belief_tools.terminal import printable
+from belief_tools.web_state import Sitting
+
+GLANCE: Final = 0.1  # seconds between looks at an answer that is coming
+WAITING: Final = "waiting for the answers to other questions"
+THINKING: Final = "consulting the belief"
+
+
+def ask(sitting: Sitting, inputs: Inputs, output: Outputs) -> None:
+    """Take questions, and show what comes of them.
+
+    Args:
+        sitting: what the browser looks at.
+        inputs: of the browser.
+        output: to the browser.
+    """
+    chat = Chat("chat", history=False)
+    _take_questions(sitting, chat)
+    _show_conversation(sitting, chat)
+    _begin_anew(sitting, inputs, chat)
+
+    @output
+    @render.ui
+    def asked_as_of() -> Tag:
+        day = sitting.shared.session(sitting.place())
+        return ui.p(f"Answers rest on what was known at the close of {day}.")
+
+
+def _take_questions(sitting: Sitting, chat: Chat) -> None:
+    @chat.on_user_submit
+    async def _take(question: str) -> None:
+        place = sitting.place()
+        try:
+            said = sitting.shared.ask(sitting.visitor, place, question)
+        except BeliefError as error:
+            await chat.append_message(TagList(error_card(error)))
+        else:
+            await chat.append_message_stream(_coming(sitting, chat, said, place))
+
+
+def _show_conversation(sitting: Sitting, chat: Chat) -> None:
+    """What was said before, when the page is loaded again or another session is picked."""
+    shown: list[np.datetime64 | None] = []
+
+    @reactive.effect
+    async def _show() -> None:
+        place = sitting.place()
+        if shown == [place.as_of]:
+            return
+        if shown:
+            await chat.clear_messages()
+        shown[:] = [place.as_of]
+        talk = sitting.shared.talks.talk(sitting.visitor, place.as_of)
+        for said in talk.said:
+            await _replay(sitting, chat, said, place)
+
+
+async def _replay(sitting: Sitting, chat: Chat, said: Said, place: Place) -> None:
+    await chat.append_message({"role": "user", "content": TagList(printable(said.question))})
+    if said.done:
+        await chat.append_message(_so_far(said))
+    else:
+        await chat.append_message_stream(_coming(sitting, chat, said, place))
+
+
+def _begin_anew(sitting: Sitting, inputs: Inputs, chat: Chat) -> None:
+    @reactive.effect
+    @reactive.event(inputs.anew)
+    async def _anew() -> None:
+        sitting.shared.talks.forget(sitting.visitor, sitting.place().as_of)
+        await chat.clear_messages()
+
+
+async def _coming(
+    sitting: Sitting, chat: Chat, said: Said, place: Place
+) -> AsyncIterator[TagList]:
+    """Show an answer while it comes, for as long as its conversation is the one that is shown."""
+    seen = -1
+    async with chat.message_stream_context() as message:
+        while _is_shown(sitting, place):
+            if said.changes == seen:
+                await asyncio.sleep(GLANCE)
+                continue
+            seen, done = said.changes, said.done
+            await message.replace(_so_far(said))
+            if done:
+                await _mark_target(sitting, said, place)
+                break
+    return
+    yield  # what is shown is replaced as a whole, and nothing is added at the end
+
+
+def _is_shown(sitting: Sitting, place: Place) -> bool:
+    with reactive.isolate():
+        return sitting.place().as_of == place.as_of
+
+
+def _so_far(said: Said) -> TagList:
+    """All that may be shown of an answer."""
+    cards = [reply_card(reply) for reply in said.replies]
+    if not said.done:
+        cards.append(coming_card(said.coming, THINKING if said.begun else WAITING))
+    return TagList(*cards)
+
+
+async def _mark_target(sitting: Sitting, said: Said, place: Place) -> None:
+    """Mark in the picture the day that was asked about."""
+    targets = [
+        reply.came.result.target
+        for reply in said.replies
+        if isinstance(reply.came, Answer)
+        and reply.came.result is not None
+        and reply.came.symbol == place.symbol
+    ]
+    if targets:
+        async with reactive.lock():
+            sitting.target.set(np.datetime64(targets[-1], "D"))
+            await reactive.flush()

@@ -1,0 +1,194 @@
+"""Where what stands on the page: one document, written anew for everyone who opens it."""
+
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Final, NamedTuple
+
+from htmltools import HTML, Tag, TagList
+from shiny import ui
+from shiny.ui import PageHtmlDocument
+
+from belief_tools.report_page import DARK, LIGHT
+
+STYLE: Final = (
+    f":root {{ {LIGHT} }}\n[data-bs-theme=dark] {{ {DARK} }}\n"
+    + files("belief_tools").joinpath("web.css").read_text("utf-8")
+)
+PLACEHOLDER: Final = '<meta name="shiny-dependency-placeholder" content="">'
+EMPTY_ICON: Final = "data:,"  # or a browser asks for a file of its own invention
+SOURCES: Final = {"yahoo": "Yahoo Finance", "snapshot": "the bundled snapshot"}
+PICTURED: Final = ("forecast", "belief", "regimes", "record")
+
+
+class Opened(NamedTuple):
+    """What the page shows when it is opened.
+
+    Attributes:
+        symbols: all that can be picked, each with its name.
+        symbol: the one that is picked.
+        first: the first session that can be picked, as ISO date.
+        newest: the last one.
+        as_of: the one that is picked.
+        parts: what is drawn already, by name of its place: markup of `belief_tools.looks`.
+        problem: what could not be shown as it was wanted; empty when all is.
+        snapshot: whether a refit is to begin with the snapshot.
+    """
+
+    symbols: Mapping[str, str]
+    symbol: str
+    first: str
+    newest: str
+    as_of: str
+    parts: Mapping[str, str]
+    problem: str
+    snapshot: bool
+
+
+def document(opened: Opened) -> PageHtmlDocument:
+    """The whole page.
+
+    Args:
+        opened: what it shows before anything is picked or asked.
+    """
+    content = TagList(
+        ui.a("Skip to the question", href="#ask", class_="skip"),
+        _head(opened),
+        ui.tags.main(
+            ui.p(opened.problem, class_="problem", role="alert") if opened.problem else None,
+            _place("status", opened, role="status"),
+            ui.div(
+                ui.div(
+                    _place("forecast", opened), _mark(), class_="looking", id="forecast-and-mark"
+                ),
+                _ask(),
+                ui.div(
+                    *(_place(name, opened) for name in PICTURED[1:]),
+                    _refit(opened),
+                    class_="looking",
+                ),
+                class_="columns",
+            ),
+        ),
+        ui.div(
+            "The connection to the server was lost. ",
+            ui.a("Load the page again", href=""),
+            ": the conversation is kept.",
+            class_="lost",
+            role="alert",
+        ),
+    )
+    return _as_document(ui.page_fluid(content, lang="en"))
+
+
+def _as_document(page: Tag) -> PageHtmlDocument:
+    """Shiny would put a page that is a function's inside another one."""
+    inner = TagList(*page.children).render()
+    head = (
+        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<title>belief</title><link rel="icon" href="{EMPTY_ICON}">{PLACEHOLDER}'
+        f"<style>{STYLE}</style>"
+    )
+    return ui.page_html(
+        f'<!DOCTYPE html><html lang="en"><head>{head}</head><body>{inner["html"]}</body></html>',
+        extra_deps=inner["dependencies"],
+        deps_replace_pattern=PLACEHOLDER,
+    )
+
+
+def _place(name: str, opened: Opened, **attributes: str) -> Tag:
+    """A place on the page, with what is drawn already: it is there before anything is connected."""
+    output = ui.output_ui(name)
+    output.append(HTML(opened.parts.get(name, "")))
+    return ui.div(output, class_=f"place {name}", **attributes)
+
+
+def _head(opened: Opened) -> Tag:
+    return ui.tags.header(
+        _place("title", opened),
+        ui.div(
+            ui.input_select("symbol", "Symbol", dict(opened.symbols), selected=opened.symbol),
+            ui.input_date(
+                "as_of", "As of", value=opened.as_of, min=opened.first, max=opened.newest
+            ),
+            ui.div(
+                ui.input_action_button("earlier", "Session before"),
+                ui.input_action_button("later", "Session after"),
+                ui.input_action_button("newest", "Newest"),
+                class_="steps",
+                role="group",
+                aria_label="Sessions",
+            ),
+            ui.output_ui("came_box"),
+            ui.input_dark_mode(id="mode"),
+            class_="controls",
+        ),
+    )
+
+
+def _mark() -> Tag:
+    """The target asked about, and a view of it."""
+    return ui.div(
+        ui.div(
+            ui.input_date("target", "Target day to mark", value=""),
+            ui.input_action_button("mark", "Mark"),
+            class_="controls",
+        ),
+        ui.tags.details(
+            ui.tags.summary("My view of that day"),
+            ui.tags.p(
+                "Your own view is written to the ledger, scored when its day has passed, and "
+                "shown beside the belief. Prices in dollars of the newest session."
+            ),
+            ui.div(
+                ui.input_numeric("view_low", "Low: 5 % chance below", None),
+                ui.input_numeric("view_median", "Median: as likely above as below", None),
+                ui.input_numeric("view_high", "High: 5 % chance above", None),
+                ui.input_numeric(
+                    "view_confidence", "Weight beside the belief, 0 to 1", 0.5, min=0, max=1, step=0.05
+                ),
+                ui.input_text("view_note", "Why"),
+                class_="controls",
+            ),
+            ui.input_action_button("view", "Record my view"),
+            ui.div(ui.output_ui("view_told"), role="status"),
+        ),
+        class_="mark",
+    )
+
+
+def _ask() -> Tag:
+    return ui.tags.section(
+        ui.h2("Ask"),
+        ui.div(ui.output_ui("asked_as_of"), class_="quiet"),
+        ui.chat_ui(
+            "chat",
+            placeholder="What will the price be at the end of next month?",
+            height="min(44rem, 80vh)",
+            show_history=False,
+        ),
+        ui.input_action_button("anew", "New conversation"),
+        class_="ask",
+        id="ask",
+        tabindex="-1",
+        aria_label="Ask",
+    )
+
+
+def _refit(opened: Opened) -> Tag:
+    return ui.tags.section(
+        ui.h2("Prices and model"),
+        _place("standing", opened),
+        ui.div(
+            ui.input_select(
+                "source",
+                "Prices for a refit from",
+                SOURCES,
+                selected="snapshot" if opened.snapshot else "yahoo",
+            ),
+            ui.input_action_button("refit", "Refit now"),
+            class_="controls",
+        ),
+        ui.div(ui.output_ui("refit_told"), role="status"),
+        class_="refit",
+        aria_label="Prices and model",
+    )

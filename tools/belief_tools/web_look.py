@@ -1,0 +1,245 @@
+"""Looking: what is picked, and what is drawn for it."""
+
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+from htmltools import HTML, Tag
+from shiny import Inputs, Outputs, reactive, render, req, ui
+
+from belief.errors import BeliefError, UsageError
+from belief.models import target_session
+from belief_tools import looking
+from belief_tools.forecast_tool import ForecastTool
+from belief_tools.looks import SECTIONS, Place
+from belief_tools.web_state import Sitting
+
+REFRESHED: Final = 10.0  # seconds until it is seen that a newer model was published
+BROKEN: Final = "an error of this program; the log of the server has it"
+
+log = logging.getLogger(__name__)
+
+
+def look(sitting: Sitting, inputs: Inputs, output: Outputs) -> None:
+    """Follow what is picked, and draw it.
+
+    Args:
+        sitting: what the browser looks at.
+        inputs: of the browser.
+        output: to the browser.
+    """
+    _follow_pickers(sitting, inputs)
+    _follow_steps(sitting, inputs)
+    _find(sitting)
+    _tell(sitting, output)
+    _draw_forecast(sitting, inputs, output)
+    for name in SECTIONS:
+        _draw_section(sitting, name, output)
+
+
+def in_words(error: BaseException | None) -> str:
+    """What a person is told of an error; what is not theirs goes to the log.
+
+    Args:
+        error: what went wrong.
+    """
+    if isinstance(error, BeliefError):
+        return str(error)
+    log.error("the page could not do what it should", exc_info=error)
+    return BROKEN
+
+
+def _follow_pickers(sitting: Sitting, inputs: Inputs) -> None:
+    @reactive.effect
+    @reactive.event(inputs.symbol, inputs.as_of, ignore_init=True)
+    def _pick() -> None:
+        day, symbol = inputs.as_of(), inputs.symbol()
+        if day is None:
+            return
+        place = sitting.shared.place(symbol, np.datetime64(day, "D"))
+        before = sitting.place()
+        if place == before:
+            return
+        sitting.target.set(None)
+        sitting.place.set(place)
+        if place.symbol != before.symbol:
+            _offer_days(sitting, place)
+
+
+def _offer_days(sitting: Sitting, place: Place) -> None:
+    session = sitting.shared.desk.uncut(place.symbol).session
+    ui.update_date(
+        "as_of",
+        min=str(session[0]),
+        max=str(session[-1]),
+        value=str(sitting.shared.session(place)),
+    )
+
+
+def _follow_steps(sitting: Sitting, inputs: Inputs) -> None:
+    def steps(button: Any, steps: int | None) -> None:
+        @reactive.effect
+        @reactive.event(button)
+        def _step() -> None:
+            place = sitting.place()
+            if steps is None:
+                place, moved = Place(place.symbol), 0
+            else:
+                moved = steps
+            ui.update_date("as_of", value=str(sitting.shared.session(place, moved)))
+
+    steps(inputs.earlier, -1)
+    steps(inputs.later, 1)
+    steps(inputs.newest, None)
+
+
+def _find(sitting: Sitting) -> None:
+    """Have the model at hand that answers for what is picked."""
+    shared = sitting.shared
+
+    @reactive.extended_task
+    async def find(place: Place) -> ForecastTool:
+        busy = shared.drawing if place.as_of is None else shared.fitting
+        return await busy.run(lambda: shared.looks.tool(place))
+
+    @reactive.effect
+    def _begin() -> None:
+        place = sitting.place()
+        find.cancel()
+        find(place)
+        if place.as_of is not None:
+            sitting.problem.set("")
+            sitting.tool.set(None)
+        else:
+            reactive.invalidate_later(REFRESHED)
+
+    @reactive.effect
+    def _end() -> None:
+        status = find.status()
+        if status == "success":
+            _found(sitting, find.value())
+        elif status == "error":
+            sitting.tool.set(None)
+            sitting.problem.set(in_words(find.error()))
+
+
+def _found(sitting: Sitting, tool: ForecastTool) -> None:
+    with reactive.isolate():
+        before, place = sitting.tool(), sitting.place()
+    sitting.problem.set("")
+    sitting.tool.set(tool)
+    if place.as_of is None and before is not tool:
+        _offer_days(sitting, place)  # a refit has brought a session
+
+
+def _tell(sitting: Sitting, output: Outputs) -> None:
+    """Say what is looked at, and what is the matter where nothing is to be seen."""
+
+    @output
+    @render.ui
+    def title() -> Tag:
+        tool = sitting.tool()
+        req(tool is not None)
+        return heading(tool)
+
+    @output
+    @render.ui
+    def status() -> Tag | None:
+        if sitting.problem():
+            return ui.p(sitting.problem(), class_="problem")
+        if sitting.tool() is not None:
+            return None
+        day = sitting.place().as_of
+        waits = "" if day is None else f" as of {day}; a session that nobody has looked at takes"
+        return ui.p(f"forming the belief{waits}{'' if day is None else ' some ten seconds'}")
+
+    @output
+    @render.ui
+    def standing() -> Tag:
+        tool = sitting.tool()
+        req(tool is not None)
+        return standing_list(tool)
+
+
+def heading(tool: ForecastTool) -> Tag:
+    """The page's first line.
+
+    Args:
+        tool: what is looked at.
+    """
+    prices = tool.prices
+    return ui.h1(f"{prices.name} ({prices.symbol}) as of {prices.as_of}")
+
+
+def standing_list(tool: ForecastTool) -> Tag:
+    """Model and prices, and how old they are.
+
+    Args:
+        tool: what is looked at.
+    """
+    return ui.tags.ul(*(ui.tags.li(line) for line in looking.standing_words(tool)))
+
+
+def _draw_forecast(sitting: Sitting, inputs: Inputs, output: Outputs) -> None:
+    shared = sitting.shared
+
+    @reactive.extended_task
+    async def draw(tool: ForecastTool, target: np.datetime64 | None, came: bool) -> str:
+        return await shared.drawing.run(
+            lambda: shared.looks.forecast(tool, target, came=came)
+        )
+
+    @reactive.effect
+    def _begin() -> None:
+        tool, target = sitting.tool(), sitting.target()
+        past = sitting.place().as_of is not None
+        came = past and inputs.came.is_set() and bool(inputs.came())
+        draw.cancel()
+        if tool is not None:
+            draw(tool, target, came)
+
+    @output
+    @render.ui
+    def forecast() -> HTML:
+        req(sitting.tool() is not None)
+        return HTML(draw.result())
+
+    @output
+    @render.ui
+    def came_box() -> Tag | None:
+        past = sitting.place().as_of is not None
+        return ui.input_checkbox("came", "Show what came after") if past else None
+
+    @reactive.effect
+    @reactive.event(inputs.mark)
+    def _mark() -> None:
+        day, tool = inputs.target(), sitting.tool()
+        if day is None or tool is None:
+            return
+        try:
+            sitting.target.set(target_session(np.datetime64(day, "D"), tool.prices.as_of))
+            sitting.problem.set("")
+        except BeliefError as error:
+            sitting.problem.set(str(error))
+
+
+def _draw_section(sitting: Sitting, name: str, output: Outputs) -> None:
+    shared = sitting.shared
+
+    @reactive.extended_task
+    async def draw(tool: ForecastTool) -> str:
+        return await shared.drawing.run(lambda: shared.looks.section(name, tool))
+
+    @reactive.effect
+    def _begin() -> None:
+        tool = sitting.tool()
+        draw.cancel()
+        if tool is not None:
+            draw(tool)
+
+    @output(id=name)
+    @render.ui
+    def _section() -> HTML:
+        req(sitting.tool() is not None)
+        return HTML(draw.result())

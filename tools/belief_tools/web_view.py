@@ -1,0 +1,86 @@
+"""A person's own view of the day that is marked, written to the ledger."""
+
+import numpy as np
+from htmltools import Tag
+from shiny import Inputs, Outputs, reactive, render, ui
+
+from belief.errors import BeliefError, UsageError
+from belief.view import View
+from belief_tools.forecast_tool import ForecastTool
+from belief_tools.my_view import Viewed, record_view
+from belief_tools.web_look import in_words
+from belief_tools.web_state import Sitting
+
+
+def view(sitting: Sitting, inputs: Inputs, output: Outputs) -> None:
+    """Take in a view, and say what it makes of the forecast.
+
+    Args:
+        sitting: what the browser looks at.
+        inputs: of the browser.
+        output: to the browser.
+    """
+    shared = sitting.shared
+
+    @reactive.extended_task
+    async def record(
+        tool: ForecastTool, target: np.datetime64, held: View, note: str
+    ) -> Viewed:
+        return await shared.drawing.run(
+            lambda: record_view(tool, target, held, note, shared.now())
+        )
+
+    told: reactive.Value[Tag | None] = reactive.Value(None)
+
+    @reactive.effect
+    @reactive.event(inputs.view)
+    def _begin() -> None:
+        try:
+            tool, target = _marked(sitting)
+            held = _held(inputs)
+        except BeliefError as error:
+            told.set(ui.p(str(error), class_="problem"))
+        else:
+            told.set(None)
+            record(tool, target, held, str(inputs.view_note() or ""))
+
+    @reactive.effect
+    def _end() -> None:
+        if record.status() == "success":
+            told.set(_recorded(record.value()))
+        elif record.status() == "error":
+            told.set(ui.p(in_words(record.error()), class_="problem"))
+
+    @output
+    @render.ui
+    def view_told() -> Tag | None:
+        return told()
+
+
+def _marked(sitting: Sitting) -> tuple[ForecastTool, np.datetime64]:
+    tool, target = sitting.tool(), sitting.target()
+    if tool is None:
+        raise UsageError("there is no forecast that a view could be about")
+    if target is None:
+        raise UsageError("no day is marked; ask about a day, or mark one above")
+    return tool, target
+
+
+def _held(inputs: Inputs) -> View:
+    named = {
+        "low": inputs.view_low(),
+        "median": inputs.view_median(),
+        "high": inputs.view_high(),
+        "confidence": inputs.view_confidence(),
+    }
+    lacking = [name for name, value in named.items() if value is None]
+    if lacking:
+        raise UsageError(f"{' and '.join(lacking)} of the view: not filled in; give a number")
+    return View(**{name: float(value) for name, value in named.items()})
+
+
+def _recorded(viewed: Viewed) -> Tag:
+    return ui.div(
+        ui.tags.ul(*map(ui.tags.li, viewed.words)),
+        ui.p("In the ledger: ", ui.a(f"view {viewed.entry}", href=f"ledger/{viewed.entry}")),
+    )

@@ -7,7 +7,7 @@ import pytest
 
 from belief.errors import UsageError
 from belief.models import belief, fit
-from belief.posterior import Belief, LastSession, Regime
+from belief.posterior import Belief, LastSession, Regime, StatesAhead
 from belief.prices import COLUMNS, Split
 from belief.sessions import session_after
 from belief.sources import load_prices

@@ -18,8 +18,8 @@ from mcp import Client
 from published import FIRST
 
 from belief_tools import history_tool, server_log
-from belief_tools.server_log import Printable, Seldom
 from belief_tools.mcp_server import AT_ONCE, build
+from belief_tools.server_log import Printable, Seldom
 from belief_tools.serving import Asked
 from belief_tools.shared_desk import SharedDesk
 

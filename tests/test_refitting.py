@@ -5,7 +5,7 @@ import time
 
 import pytest
 from daily import bars_until, evening
-from published import FIRST, SECOND, fitted_through
+from published import SECOND, fitted_through
 
 from belief.errors import RefitRunning, SourceUnavailable
 from belief_tools import clock, new_bars, refitting

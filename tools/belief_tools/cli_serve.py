@@ -35,7 +35,8 @@ def serve(
     """Serve the page: the belief in pictures, a conversation, and the past as it was known then.
 
     The newest session is shown from the model that belief refit or the button on the page has
-    published; a session of the past is fitted when it is picked. Answers and views go to the ledger.
+    published; a session of the past is fitted when it is picked. Answers and views are written to
+    the ledger.
     """
     if not host.strip():
         raise UsageError(f"--host is {host!r}; give an address of this machine, such as {HOST}")

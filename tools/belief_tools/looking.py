@@ -17,7 +17,7 @@ from belief.sessions import horizon_of, session_after
 from belief.view import View
 from belief_tools import belief_tool, looking_pictures
 from belief_tools.belief_table import last_session_lines
-from belief_tools.forecast_tool import ForecastTool, cents, money, rounded, summary
+from belief_tools.forecast_tool import ForecastTool, cents, money, summary
 from belief_tools.history_tool import change_in_words
 from belief_tools.picture import HORIZONS
 from belief_tools.receipt import events_in_words, percent

@@ -15,7 +15,6 @@ from belief.prices import Closes
 from belief.view import View
 from belief.volatility_plot import volatility_belief
 from belief_tools.forecast_tool import ForecastTool, cents, money, rounded
-from belief_tools.receipt import percent
 from belief_tools.report_page import Picture
 from belief_tools.svg import as_svg, page_style
 

@@ -7,7 +7,7 @@ import numpy as np
 from belief_tools import looking
 from belief_tools.forecast_tool import ForecastTool
 from belief_tools.once import Once
-from belief_tools.report_page import Section, as_section
+from belief_tools.report_page import Section, section_html
 from belief_tools.shared_desk import SharedDesk
 
 MOST_DRAWN: Final = 24  # sessions whose pictures are kept; those of one have half a megabyte
@@ -15,7 +15,6 @@ MOST_FANS: Final = 64
 SECTIONS: Final = {
     "belief": looking.belief_section,
     "regimes": looking.regimes_section,
-    "record": looking.record_section,
 }
 
 
@@ -90,4 +89,4 @@ class Looks:
 
 
 def _markup(section: Section, name: str) -> str:
-    return as_section(section, name=name)
+    return section_html(section, name=name)

@@ -19,6 +19,7 @@ from belief_tools.http_door import LARGEST_BODY, bearer, is_loopback
 from belief_tools.page_token import COOKIE, FIELD, PageToken, asking
 
 PAGE, WEBSOCKET, FILES, ICON = "/", "/websocket/", "/lib/", "/favicon.ico"
+ENTRIES = "/ledger/"
 VISITOR: Final = "belief_visitor"  # cookie
 VISITOR_ID: Final = re.compile("[A-Za-z0-9_-]{43}")
 RANDOM_BYTES: Final = 32  # of a visitor's id; in 43 characters
@@ -190,12 +191,15 @@ class PageAccess:
 def policy() -> str:
     """What a browser may load and run on the page: nothing that is not the page's own.
 
-    Shiny sets styles in its elements, and says in one script of its own whether the page shows
-    that it is busy.
+    Shiny sets styles in its elements, and has two short scripts of its own in the page: whether it
+    shows that it is busy, and what its calendar is called.
     """
-    from shiny.ui import busy_indicators
+    from htmltools import TagList
+    from shiny.ui import busy_indicators, input_date
 
-    scripts = re.findall("<script>(.*?)</script>", str(busy_indicators.use()), re.DOTALL)
+    content = TagList(busy_indicators.use(), input_date("day", "Day"))
+    heads = [str(each.head) for each in content.get_dependencies() if each.head]
+    scripts = re.findall("<script>(.*?)</script>", "".join([str(content), *heads]), re.DOTALL)
     digests = [base64.b64encode(hashlib.sha256(each.encode()).digest()) for each in scripts]
     inline = "".join(f" 'sha256-{each.decode()}'" for each in digests)
     return (
@@ -219,7 +223,7 @@ def _visitor(connection: HTTPConnection) -> str | None:
 def _amiss(request: Request) -> Response | None:
     """What is answered where there is nothing: Shiny would also take files, which no one needs."""
     path = request.scope["path"]
-    if path != PAGE and not path.startswith(FILES):
+    if path != PAGE and not path.startswith((FILES, ENTRIES)):
         return PlainTextResponse("There is nothing here.", 404)
     if request.method == "POST":
         return PlainTextResponse("This is only to be read.", 405)

@@ -13,19 +13,12 @@ from belief_tools.terminal import one_line, printable
 
 PICTURE: Final = "picture, wider than a small screen"
 MARKS: Final = re.compile(r"([\\`*_{}\[\]|~#$])")  # that Markdown would obey
-STYLE: Final = """
-:root { color-scheme: light dark; --ink: #1b1b1b; --paper: #ffffff; --quiet: #595959;
-  --line: #d0d0d0; --band: #f3f5f7; --blue: #0072b2; --sky: #56b4e9; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e6e6; --paper: #16181b;
+LIGHT: Final = """--ink: #1b1b1b; --paper: #ffffff; --quiet: #595959;
+  --line: #d0d0d0; --band: #f3f5f7; --blue: #0072b2; --sky: #56b4e9;"""
+DARK: Final = """--ink: #e6e6e6; --paper: #16181b;
   --quiet: #a8a8a8; --line: #43474d; --band: #20242a; --blue: #4a9ce8;
-  --sky: #a6dcff; } }
-body { color: var(--ink); background: var(--paper); font: 16px/1.5 system-ui, sans-serif;
-  max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
-.headline { border-left: .3rem solid var(--quiet); padding-left: 1rem; }
-.headline strong { font-size: 1.2rem; display: block; }
-.headline span { display: block; } .headline span::first-letter { text-transform: uppercase; }
-h1 { font-size: 1.6rem; } h2 { font-size: 1.25rem; margin-top: 2.5rem; }
-.wide { overflow-x: auto; margin: 1rem 0; }
+  --sky: #a6dcff;"""
+STYLE_OF_SECTIONS: Final = """.wide { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; font-size: .85rem; }
 caption { text-align: left; color: var(--quiet); padding-bottom: .3rem;
   position: sticky; left: 0; max-width: calc(100vw - 2.5rem); }
@@ -40,6 +33,16 @@ figcaption { color: var(--quiet); font-size: .88rem; }
 figure svg { display: block; width: 100%; min-width: 36rem; height: auto;
   color: var(--ink); }
 """
+STYLE: Final = f"""
+:root {{ color-scheme: light dark; {LIGHT} }}
+@media (prefers-color-scheme: dark) {{ :root {{ {DARK} }} }}
+body {{ color: var(--ink); background: var(--paper); font: 16px/1.5 system-ui, sans-serif;
+  max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }}
+.headline {{ border-left: .3rem solid var(--quiet); padding-left: 1rem; }}
+.headline strong {{ font-size: 1.2rem; display: block; }}
+.headline span {{ display: block; }} .headline span::first-letter {{ text-transform: uppercase; }}
+h1 {{ font-size: 1.6rem; }} h2 {{ font-size: 1.25rem; margin-top: 2.5rem; }}
+{STYLE_OF_SECTIONS}"""
 
 
 @dataclass(frozen=True)

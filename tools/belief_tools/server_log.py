@@ -62,5 +62,3 @@ def end(code: int) -> None:
     """
     sys.stderr.flush()
     os._exit(code)
-
-

@@ -1,11 +1,11 @@
 """The page to look and ask, as an application for a web server."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any, cast
 
 import numpy as np
 from shiny import App, Inputs, Outputs, Session, reactive
-from shiny.ui import PageHtmlDocument
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -33,13 +33,13 @@ def application(shared: Shared) -> Starlette:
         shared: what all browsers share.
     """
 
-    def page(request: Request) -> PageHtmlDocument:
+    def page(request: Request) -> Any:
         return document(opened(shared, request.query_params))
 
     def serve(inputs: Inputs, output: Outputs, session: Session) -> None:
         with reactive.isolate():
             place = shared.place(inputs.symbol(), np.datetime64(inputs.as_of(), "D"))
-        sitting = sit_down(shared, session.http_conn.state.visitor, place)
+        sitting = sit_down(shared, _visitor(session), place)
         for part in (look, ask, view, refit):
             part(sitting, inputs, output)
 
@@ -97,7 +97,12 @@ def _drawn(shared: Shared, place: Place) -> Iterator[tuple[str, str]]:
         yield name, shared.looks.section(name, tool)
 
 
+def _visitor(session: Session) -> str:
+    """Whose browser it is, as `belief_tools.page_access` has found out."""
+    return str(cast(Any, session).http_conn.state.visitor)
+
+
 @contextlib.asynccontextmanager
-async def _lifespan(shiny: App):
+async def _lifespan(shiny: App) -> AsyncIterator[None]:
     async with shiny.starlette_app.router.lifespan_context(shiny.starlette_app):
         yield

@@ -87,9 +87,7 @@ def _begin_anew(sitting: Sitting, inputs: Inputs, chat: Chat) -> None:
         await chat.clear_messages()
 
 
-async def _coming(
-    sitting: Sitting, chat: Chat, said: Said, place: Place
-) -> AsyncIterator[TagList]:
+async def _coming(sitting: Sitting, chat: Chat, said: Said, place: Place) -> AsyncIterator[TagList]:
     """Show an answer while it comes, for as long as its conversation is the one that is shown."""
     seen = -1
     async with chat.message_stream_context() as message:

@@ -4,17 +4,18 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Final, NamedTuple
 
-from htmltools import HTML, Tag, TagList
+from htmltools import HTML, HTMLTextDocument, Tag, TagList
 from shiny import ui
-from shiny.ui import PageHtmlDocument
 
-from belief_tools.report_page import DARK, LIGHT
+from belief_tools.report_page import DARK, LIGHT, STYLE_OF_SECTIONS
 
 STYLE: Final = (
     f":root {{ {LIGHT} }}\n[data-bs-theme=dark] {{ {DARK} }}\n"
+    f".looking {{ {STYLE_OF_SECTIONS} }}\n"
     + files("belief_tools").joinpath("web.css").read_text("utf-8")
 )
 PLACEHOLDER: Final = '<meta name="shiny-dependency-placeholder" content="">'
+SHINYS_OWN: Final = ("requirejs", "jquery", "shiny", "shiny-busy-indicators")  # it adds them
 EMPTY_ICON: Final = "data:,"  # or a browser asks for a file of its own invention
 SOURCES: Final = {"yahoo": "Yahoo Finance", "snapshot": "the bundled snapshot"}
 PICTURED: Final = ("forecast", "belief", "regimes", "record")
@@ -44,7 +45,7 @@ class Opened(NamedTuple):
     snapshot: bool
 
 
-def document(opened: Opened) -> PageHtmlDocument:
+def document(opened: Opened) -> HTMLTextDocument:
     """The whole page.
 
     Args:
@@ -80,7 +81,7 @@ def document(opened: Opened) -> PageHtmlDocument:
     return _as_document(ui.page_fluid(content, lang="en"))
 
 
-def _as_document(page: Tag) -> PageHtmlDocument:
+def _as_document(page: Tag) -> HTMLTextDocument:
     """Shiny would put a page that is a function's inside another one."""
     inner = TagList(*page.children).render()
     head = (
@@ -90,7 +91,7 @@ def _as_document(page: Tag) -> PageHtmlDocument:
     )
     return ui.page_html(
         f'<!DOCTYPE html><html lang="en"><head>{head}</head><body>{inner["html"]}</body></html>',
-        extra_deps=inner["dependencies"],
+        extra_deps=[each for each in inner["dependencies"] if each.name not in SHINYS_OWN],
         deps_replace_pattern=PLACEHOLDER,
     )
 
@@ -140,12 +141,10 @@ def _mark() -> Tag:
                 "shown beside the belief. Prices in dollars of the newest session."
             ),
             ui.div(
-                ui.input_numeric("view_low", "Low: 5 % chance below", None),
-                ui.input_numeric("view_median", "Median: as likely above as below", None),
-                ui.input_numeric("view_high", "High: 5 % chance above", None),
-                ui.input_numeric(
-                    "view_confidence", "Weight beside the belief, 0 to 1", 0.5, min=0, max=1, step=0.05
-                ),
+                ui.input_text("view_low", "Low: 5 % chance below"),
+                ui.input_text("view_median", "Median: as likely above as below"),
+                ui.input_text("view_high", "High: 5 % chance above"),
+                ui.input_text("view_confidence", "Weight beside the belief, 0 to 1", "0.5"),
                 ui.input_text("view_note", "Why"),
                 class_="controls",
             ),

@@ -1,14 +1,13 @@
 """Looking: what is picked, and what is drawn for it."""
 
 import logging
-from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
 from htmltools import HTML, Tag
 from shiny import Inputs, Outputs, reactive, render, req, ui
 
-from belief.errors import BeliefError, UsageError
+from belief.errors import BeliefError
 from belief.models import target_session
 from belief_tools import looking
 from belief_tools.forecast_tool import ForecastTool
@@ -139,9 +138,7 @@ def _tell(sitting: Sitting, output: Outputs) -> None:
     @output
     @render.ui
     def title() -> Tag:
-        tool = sitting.tool()
-        req(tool is not None)
-        return heading(tool)
+        return heading(_shown(sitting))
 
     @output
     @render.ui
@@ -157,9 +154,15 @@ def _tell(sitting: Sitting, output: Outputs) -> None:
     @output
     @render.ui
     def standing() -> Tag:
-        tool = sitting.tool()
-        req(tool is not None)
-        return standing_list(tool)
+        return standing_list(_shown(sitting))
+
+
+def _shown(sitting: Sitting) -> ForecastTool:
+    """What is looked at; where there is nothing its place stays empty."""
+    tool = sitting.tool()
+    req(tool)
+    assert tool is not None  # or `req` had stopped here
+    return tool
 
 
 def heading(tool: ForecastTool) -> Tag:
@@ -186,9 +189,7 @@ def _draw_forecast(sitting: Sitting, inputs: Inputs, output: Outputs) -> None:
 
     @reactive.extended_task
     async def draw(tool: ForecastTool, target: np.datetime64 | None, came: bool) -> str:
-        return await shared.drawing.run(
-            lambda: shared.looks.forecast(tool, target, came=came)
-        )
+        return await shared.drawing.run(lambda: shared.looks.forecast(tool, target, came=came))
 
     @reactive.effect
     def _begin() -> None:
@@ -202,7 +203,7 @@ def _draw_forecast(sitting: Sitting, inputs: Inputs, output: Outputs) -> None:
     @output
     @render.ui
     def forecast() -> HTML:
-        req(sitting.tool() is not None)
+        _shown(sitting)
         return HTML(draw.result())
 
     @output
@@ -241,5 +242,5 @@ def _draw_section(sitting: Sitting, name: str, output: Outputs) -> None:
     @output(id=name)
     @render.ui
     def _section() -> HTML:
-        req(sitting.tool() is not None)
+        _shown(sitting)
         return HTML(draw.result())

@@ -26,9 +26,7 @@ def refit(sitting: Sitting, inputs: Inputs, output: Outputs) -> None:
     @reactive.event(inputs.refit)
     def _begin() -> None:
         try:
-            shared.refitting.start(
-                sitting.place().symbol, snapshot=inputs.source() == "snapshot"
-            )
+            shared.refitting.start(sitting.place().symbol, snapshot=inputs.source() == "snapshot")
             problem.set("")
         except BeliefError as error:
             problem.set(str(error))

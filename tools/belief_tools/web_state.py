@@ -9,7 +9,6 @@ import numpy as np
 from shiny import reactive
 
 from belief.errors import UnknownSymbol
-from belief.prices import Prices
 from belief_tools.busy import Busy
 from belief_tools.conversation import Connect, Dialogue
 from belief_tools.forecast_tool import ForecastTool
@@ -98,7 +97,8 @@ class Shared:
         session = self.desk.uncut(symbol).session
         if day is None or day >= session[-1]:
             return Place(symbol)
-        return Place(symbol, session[max(np.searchsorted(session, day, side="right") - 1, 0)])
+        last = int(np.searchsorted(session, day, side="right")) - 1
+        return Place(symbol, session[max(last, 0)])
 
     def session(self, place: Place, steps: int = 0) -> np.datetime64:
         """The session that is looked at, or one near it.

@@ -6,7 +6,7 @@ from shiny import Inputs, Outputs, reactive, render, ui
 
 from belief.errors import BeliefError, UsageError
 from belief.view import View
-from belief_tools.forecast_tool import ForecastTool
+from belief_tools.forecast_tool import ForecastTool, shown
 from belief_tools.my_view import Viewed, record_view
 from belief_tools.web_look import in_words
 from belief_tools.web_state import Sitting
@@ -23,12 +23,8 @@ def view(sitting: Sitting, inputs: Inputs, output: Outputs) -> None:
     shared = sitting.shared
 
     @reactive.extended_task
-    async def record(
-        tool: ForecastTool, target: np.datetime64, held: View, note: str
-    ) -> Viewed:
-        return await shared.drawing.run(
-            lambda: record_view(tool, target, held, note, shared.now())
-        )
+    async def record(tool: ForecastTool, target: np.datetime64, held: View, note: str) -> Viewed:
+        return await shared.drawing.run(lambda: record_view(tool, target, held, note, shared.now()))
 
     told: reactive.Value[Tag | None] = reactive.Value(None)
 
@@ -73,10 +69,15 @@ def _held(inputs: Inputs) -> View:
         "high": inputs.view_high(),
         "confidence": inputs.view_confidence(),
     }
-    lacking = [name for name, value in named.items() if value is None]
-    if lacking:
-        raise UsageError(f"{' and '.join(lacking)} of the view: not filled in; give a number")
-    return View(**{name: float(value) for name, value in named.items()})
+    return View(**{name: _number(name, str(value)) for name, value in named.items()})
+
+
+def _number(name: str, written: str) -> float:
+    """A number as people write them: 1,250.50 or $1,250.50."""
+    try:
+        return float(written.strip().lstrip("$").replace(",", ""))
+    except ValueError:
+        raise UsageError(f"{name} is {shown(written)}; give a number, such as 125.50") from None
 
 
 def _recorded(viewed: Viewed) -> Tag:

@@ -151,7 +151,7 @@ def _mark() -> Tag:
             ui.input_action_button("view", "Record my view"),
             ui.div(ui.output_ui("view_told"), role="status"),
         ),
-        class_="mark",
+        class_="marking",
     )
 
 

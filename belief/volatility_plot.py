@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 
 # Of the regimes, quietest first: in grey print, and to any eyes, the pattern tells.
-HATCHES: Final = ("", "///", "...", "xxx", "\\\\\\")
+HATCHES: Final = ("", "//", "--", "xx", "\\\\")
 LEAST_SHOWN: Final = 1e-3  # states less likely, beyond all that are likelier, are left out
 NARROWEST, WIDEST = 0.01, 0.1  # half of a bar, in log volatility
 ABOVE: Final = 1.08  # the highest bar lies the interval

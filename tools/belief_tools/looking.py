@@ -8,20 +8,24 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from belief import models
 from belief.forecast import Forecast
 from belief.posterior import Belief
 from belief.prices import Closes, Prices
 from belief.sessions import horizon_of, session_after
+from belief.track_record import REFERENCES, TrackRecord
 from belief.view import View
-from belief_tools import belief_tool, looking_pictures
+from belief_tools import belief_tool, looking_pictures, record_pictures, record_tool
 from belief_tools.belief_table import last_session_lines
 from belief_tools.forecast_tool import ForecastTool, cents, money, summary
 from belief_tools.history_tool import change_in_words
 from belief_tools.picture import HORIZONS
 from belief_tools.receipt import events_in_words, percent
 from belief_tools.report_page import Section, Table
+
+Array = npt.NDArray[np.float64]
 
 BEYOND: Final = 21  # sessions from one point of the fan to the next, after `HORIZONS`
 INSIDE: Final = {  # narrowest interval that holds a close -> in words
@@ -102,8 +106,22 @@ def regimes_section(tool: ForecastTool) -> Section:
         f"{100.0 * held.transition_matrix[place, place]:.1f} % ({beside}). Regimes are relative to "
         f"the history of {tool.prices.name} itself."
     )
-    pictures = looking_pictures.regimes(tool, held)
-    return Section("Regimes over time", [words], [_transitions(held)], pictures)
+    drawn = [looking_pictures.regimes(tool, held), looking_pictures.staying(tool, held)]
+    return Section("Regimes over time", [words], [_transitions(held)], drawn)
+
+
+def record_section(tool: ForecastTool) -> Section:
+    """Show how good such forecasts were, by the outcomes known at the last session."""
+    told = record_tool.run(tool, {"symbol": tool.prices.symbol})
+    records = record_tool.records_of(tool)
+    if not records:
+        return Section("Track record", [told.summary])
+    drawn = [
+        record_pictures.coverage(tool, records),
+        record_pictures.skill(tool, records),
+        record_pictures.calibration(tool, records),
+    ]
+    return Section("Track record", [told.summary], [_records(records)], drawn)
 
 
 def _fan(tool: ForecastTool, target: np.datetime64 | None) -> list[Forecast]:
@@ -182,10 +200,7 @@ def _targets(fan: Sequence[Forecast]) -> Table:
 
 def _regimes(held: Belief) -> Table:
     head = ["regime", "belief", "before", "next session", "volatility", "sessions left"]
-    ahead = [
-        float(held.ahead.probability[held.ahead.regime == place].sum())
-        for place in range(len(held.regimes))
-    ]
+    ahead = looking_pictures.shares_ahead(held)
     rows = [
         [
             regime.name,
@@ -199,7 +214,7 @@ def _regimes(held: Belief) -> Table:
     return Table(caption, head, rows, folded=True)
 
 
-def _others(held: Belief) -> Iterator[tuple[str, "looking_pictures.Array"]]:
+def _others(held: Belief) -> Iterator[tuple[str, Array]]:
     """The matrices that stand beside the one in force."""
     if held.year_ago_transition_matrix is not None:
         yield "a year ago", held.year_ago_transition_matrix
@@ -221,3 +236,27 @@ def _transitions(held: Belief) -> Table:
         f"Chance of moving in the session after {held.as_of}, in force now ({', '.join(others)})"
     )
     return Table(caption, ["from", *(f"to {name}" for name in names)], rows)
+
+
+def _records(records: Sequence[TrackRecord]) -> Table:
+    head = ["sessions ahead", "source", "first origin", "last target", "forecasts", "windows"]
+    head += ["inside 50 %", "inside 90 %", *(f"over {words}" for words in REFERENCES.values())]
+    rows = [
+        [
+            f"{each.horizon:,}",
+            each.source,
+            str(each.first),
+            str(each.last),
+            f"{each.origins:,}",
+            f"{each.windows:,}",
+            *(f"{100.0 * share:.1f} %" for share in (each.coverage_50, each.coverage_90)),
+            *(record_pictures.in_figures(each.skill[name]) for name in REFERENCES),
+            each.verdict,
+        ]
+        for each in records
+    ]
+    caption = (
+        "Track record by horizon: closes inside the intervals, and mean log score gained, nats, "
+        "with its 95 % interval; windows are those that do not overlap"
+    )
+    return Table(caption, [*head, "verdict"], rows, folded=True)

@@ -15,6 +15,7 @@ MOST_FANS: Final = 64
 SECTIONS: Final = {
     "belief": looking.belief_section,
     "regimes": looking.regimes_section,
+    "record": looking.record_section,
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from belief.backtest import HORIZONS
 from belief.errors import UsageError
 from belief.models import MAX_HORIZON
-from belief.track_record import FEWEST_WINDOWS, MODEL
+from belief.track_record import FEWEST_WINDOWS, MODEL, Scored, TrackRecord, bundled_scores
 from belief_tools.forecast_tool import ForecastTool, shown
 
 NAME: Final = "track_record"
@@ -96,10 +96,7 @@ def run(tool: ForecastTool, arguments: Mapping[str, Any]) -> RecordResult:
     tool.check_call(NAME, PARAMETERS, arguments)
     horizon = _horizon(arguments.get("horizon"))
     asked = HORIZONS if horizon is None else (horizon,)
-    found = [tool.track_record(each) for each in asked]
-    # where a horizon has too few outcomes the record of another one speaks for it
-    unique = {each.horizon: each.to_dict() for each in found if each is not None}
-    records = [unique[each] for each in sorted(unique)]
+    records = [each.to_dict() for each in records_of(tool, asked)]
     return RecordResult(
         summary=_summary(tool, records, asked),
         symbol=tool.prices.symbol,
@@ -107,6 +104,37 @@ def run(tool: ForecastTool, arguments: Mapping[str, Any]) -> RecordResult:
         records=records,
         source=tool.prices.source,
     )
+
+
+def records_of(tool: ForecastTool, horizons: Sequence[int] = HORIZONS) -> list[TrackRecord]:
+    """The track record at several horizons, as known at the last session of a tool.
+
+    Args:
+        tool: knows the ledger of the symbol and its backtest.
+        horizons: sessions ahead.
+
+    Returns:
+        One for each horizon with enough outcomes, increasing; with too few the nearest speaks.
+    """
+    found = [tool.track_record(each) for each in horizons]
+    unique = {each.horizon: each for each in found if each is not None}
+    return [unique[each] for each in sorted(unique)]
+
+
+def forecasts_behind(tool: ForecastTool, record: TrackRecord) -> Scored:
+    """The forecasts that a record sums up, with those they were compared with.
+
+    Args:
+        tool: as for `records_of`.
+        record: one of those.
+
+    Returns:
+        Of all horizons, none with a target after the last session of the tool.
+    """
+    symbol = tool.prices.symbol
+    scored = tool.ledger if record.source == "ledger" else bundled_scores(symbol)
+    assert scored is not None  # or there were no record
+    return scored.until(tool.prices.as_of)
 
 
 def _horizon(value: object) -> int | None:

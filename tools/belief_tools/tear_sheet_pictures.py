@@ -7,7 +7,7 @@ import numpy as np
 
 from belief import backtest_sheet as sheet
 from belief.backtest_sheet import Share
-from belief.backtest_summary import paired
+from belief.backtest_summary import Columns, paired
 from belief.track_record import FEWEST_WINDOWS
 from belief_tools.evaluation_headline import signed
 from belief_tools.report_page import Picture
@@ -64,17 +64,27 @@ def _pit(shown: Shown) -> str:
 
 
 def _reliability(shown: Shown) -> str:
-    told = []
-    for horizon in shown.ends:
-        pit = np.sort(shown.columns(shown.model, horizon)["pit"])
-        probability = np.linspace(0.01, 0.99, 99)
-        excess = np.searchsorted(pit, probability, side="right") / max(pit.size, 1) - probability
-        place = int(np.argmax(np.abs(excess)))
-        told.append(
-            f"{signed(100 * float(excess[place]), 1)} points at the "
-            f"{100 * probability[place]:.0f} % quantile {ahead([horizon])}"
-        )
+    told = [
+        f"{farthest_out(shown.columns(shown.model, horizon))} {ahead([horizon])}"
+        for horizon in shown.ends
+    ]
     return f"Farthest out for {shown.model}: {', '.join(told)}{_little(shown)}"
+
+
+def farthest_out(columns: Columns) -> str:
+    """Say at which quantile the calibration of a model is worst, and by how much.
+
+    Args:
+        columns: of one model at one horizon; of them its "pit".
+    """
+    pit = np.sort(columns["pit"])
+    probability = np.linspace(0.01, 0.99, 99)
+    excess = np.searchsorted(pit, probability, side="right") / max(pit.size, 1) - probability
+    place = int(np.argmax(np.abs(excess)))
+    return (
+        f"{signed(100 * float(excess[place]), 1)} points at the "
+        f"{100 * probability[place]:.0f} % quantile"
+    )
 
 
 def _little(shown: Shown) -> str:

@@ -190,16 +190,16 @@ class PageAccess:
 def policy() -> str:
     """What a browser may load and run on the page: nothing that is not the page's own.
 
-    Shiny sets styles in its elements, and says in one script of its own whether the page shows
-    that it is busy.
+    Shiny has a few short scripts in the head of every page, and styles in its elements.
     """
-    from shiny.ui import busy_indicators
+    from shiny.ui import page_fluid
 
-    scripts = re.findall("<script>(.*?)</script>", str(busy_indicators.use()), re.DOTALL)
+    heads = "".join(str(each.head) for each in page_fluid().get_dependencies())
+    scripts = re.findall("<script>(.*?)</script>", heads, re.DOTALL)
     digests = [base64.b64encode(hashlib.sha256(each.encode()).digest()) for each in scripts]
-    inline = "".join(f" 'sha256-{each.decode()}'" for each in digests)
+    known = "".join(f" 'sha256-{each.decode()}'" for each in digests)
     return (
-        f"default-src 'none'; script-src 'self'{inline}; style-src 'self' 'unsafe-inline'; "
+        f"default-src 'none'; script-src 'self'{known}; style-src 'self' 'unsafe-inline'; "
         "img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; "
         "form-action 'self'; frame-ancestors 'none'"
     )

@@ -191,19 +191,17 @@ class PageAccess:
 def policy() -> str:
     """What a browser may load and run on the page: nothing that is not the page's own.
 
-    Shiny sets styles in its elements, and has two short scripts of its own in the page: whether it
-    shows that it is busy, and what its calendar is called.
+    Shiny has a few short scripts in the head of the page, and styles in its elements.
     """
-    from htmltools import TagList
-    from shiny.ui import busy_indicators, input_date
+    from shiny.ui import input_date, page_fluid
 
-    content = TagList(busy_indicators.use(), input_date("day", "Day"))
-    heads = [str(each.head) for each in content.get_dependencies() if each.head]
-    scripts = re.findall("<script>(.*?)</script>", "".join([str(content), *heads]), re.DOTALL)
+    content = page_fluid(input_date("day", "Day"))  # whose calendar brings a script too
+    heads = "".join(str(each.head) for each in content.get_dependencies())
+    scripts = re.findall("<script>(.*?)</script>", heads, re.DOTALL)
     digests = [base64.b64encode(hashlib.sha256(each.encode()).digest()) for each in scripts]
-    inline = "".join(f" 'sha256-{each.decode()}'" for each in digests)
+    known = "".join(f" 'sha256-{each.decode()}'" for each in digests)
     return (
-        f"default-src 'none'; script-src 'self'{inline}; style-src 'self' 'unsafe-inline'; "
+        f"default-src 'none'; script-src 'self'{known}; style-src 'self' 'unsafe-inline'; "
         "img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; "
         "form-action 'self'; frame-ancestors 'none'"
     )

@@ -5,7 +5,7 @@ import html
 import re
 
 import pytest
-from chat_server import failed
+from chat_server import failed, text
 from consulted import CALL, PREDICTION, WRONG, consulted, plays, words_of
 
 from belief.errors import UsageError
@@ -44,10 +44,10 @@ def replaced(tool):
     return consulted(tool, plays(WRONG)).given
 
 
-def rejected(given, text, *findings):
+def rejected(given, said, *findings):
     """The same answer, as if this text had been rejected for these words."""
     found = [{"figure": f, "rule": "price", "message": f"reason of {f or 'all'}"} for f in findings]
-    checks = {"passed": False, "findings": found, "rejected": text}
+    checks = {"passed": False, "findings": found, "rejected": said}
     return dataclasses.replace(given, checks=checks)
 
 
@@ -78,7 +78,7 @@ def test_the_rejected_figure_is_struck_with_its_reason_and_the_statement_stands(
 
 
 @pytest.mark.parametrize(
-    ("text", "figures", "expected"),
+    ("said", "figures", "expected"),
     [
         ("It costs $8.50, not 8 nor $8.", ["8"], ["8"]),
         ("It costs $1,208.50, then $1,208.", ["$1,208"], ["$1,208"]),
@@ -91,8 +91,8 @@ def test_the_rejected_figure_is_struck_with_its_reason_and_the_statement_stands(
         ("It is 5.", ["", "5"], ["5"]),
     ],
 )
-def test_the_very_figures_are_struck_or_else_the_whole(replaced, text, figures, expected):
-    assert struck(answer_card(rejected(replaced, text, *figures))) == expected
+def test_the_very_figures_are_struck_or_else_the_whole(replaced, said, figures, expected):
+    assert struck(answer_card(rejected(replaced, said, *figures))) == expected
 
 
 def test_a_figure_that_is_wrong_in_two_ways_has_both_reasons(replaced):
@@ -114,8 +114,6 @@ def test_a_model_that_failed_is_told_of_once_and_as_an_error(tool):
 
 
 def test_a_second_text_says_that_the_first_did_not_pass(tool, result):
-    from chat_server import text
-
     given = consulted(tool, plays([text(WRONG), text(words_of(result))])).given
     assert given.stop_reason == "repaired"
     assert seen(answer_card(given)).startswith("The model's second text")

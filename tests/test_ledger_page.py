@@ -1,14 +1,14 @@
 """A row of the ledger as a page, for those who may see it."""
 
+import dataclasses
 import html
-import json
 import re
 
 import pytest
-from stored import MADE_AT, answer_of, day, entry_of, keep, made, opened
+from stored import MADE_AT, answer_of, entry_of, keep, made, opened
 
 from belief.errors import UsageError
-from belief.ledger import LIVE, append, entry_named, forecast_of, view_entry
+from belief.ledger import LIVE, append, entries, entry_named, forecast_of, view_entry
 from belief.ledger_scores import score_due
 from belief.view import View
 from belief_tools import ledger_table
@@ -55,8 +55,6 @@ def said(forecast_name, *, conversation):
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A ledger with a forecast, answers of two conversations and of none, and a view."""
-    import dataclasses
-
     monkeypatch.setenv("BELIEF_STORE", str(tmp_path / "belief.db"))
     forecast = entry_of(KNOWN, 10)
     answers = [
@@ -84,8 +82,6 @@ def named(folder, name):
 
 
 def of_kind(folder, kind):
-    from belief.ledger import entries
-
     with opened(folder) as store, store.read() as connection:
         return next(each.entry.name for each in entries(connection, kind=kind))
 
@@ -101,18 +97,16 @@ def test_a_page_has_all_that_the_command_shows(folder, capsys):
         ledger_table.show(found, forecasts)
         shown = seen(page_of(found, forecasts))
         for line in capsys.readouterr().out.splitlines():
-            words = " ".join(line[13:].split()) if line[:12].strip() and line[12:13] == " " else ""
-            assert words in shown
-        assert ledger_table.title_of(found) in shown
-        for label, words in ledger_table.facts(found):
-            assert f"{label}: {' '.join(words.split())}" in shown
+            label, words = line[:12].rstrip(), " ".join(line[13:].split())
+            about = f"{label}: {words}" if line[12:13] == " " and label else line[1:]
+            assert about in shown, line
 
 
 def test_an_answer_has_receipt_notes_reasons_and_the_forecast_it_rests_on(folder):
     shown = seen(page_of(*named(folder, "a" * 12)))
     for words in ("as of a day", "a note", "no such price as $5", "its own view: $51.00"):
         assert words in shown
-    assert f"Forecast {of_kind(folder, 'forecast')}" in shown
+    assert f"Forecast {of_kind(folder, 'forecast')} of XYZ" in shown
     assert "conversation: 0123456789ab, turn 2" in shown and "came: $" in shown
 
 
@@ -126,7 +120,7 @@ def test_a_forecast_has_its_quantiles(folder):
 def test_whatever_was_said_stays_text(folder):
     for name in ("a" * 12, of_kind(folder, "view")):
         page = page_of(*named(folder, name))
-        assert "<img" not in page and ATTACK in seen(page.replace("&lt;img", "&lt;img"))
+        assert "<img" not in page and ATTACK in html.unescape(page)
 
 
 # Who may see what
@@ -156,17 +150,9 @@ def test_an_entry_of_somebody_else_is_as_one_that_is_not_there(folder):
 
 
 def test_what_was_said_live_again_is_found_under_both_names(folder):
-    import dataclasses
-
     late = dataclasses.replace(entry_of(KNOWN, 5), live=False)
     with opened(folder) as store, store.write() as connection:
         append(connection, "XYZ", [late])
         append(connection, "XYZ", [dataclasses.replace(late, live=True)])
     page = entry_page(late.name, ())
     assert page == entry_page(late.name + LIVE, ()) and "in hindsight" not in page
-
-
-def test_a_page_is_plain_json_free_html(folder):
-    page = entry_page("a" * 12, [MINE])
-    assert page.startswith("<!DOCTYPE html>") and "<script" not in page
-    assert json.dumps(OWN) not in page and day("2023-01-03") is not None

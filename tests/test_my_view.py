@@ -13,7 +13,7 @@ from belief.errors import StoreError, UsageError
 from belief.ledger import breaks, entries, forecast_of
 from belief.sessions import session_after
 from belief.store import open_store
-from belief.view import View
+from belief.view import View, blended
 from belief_tools.forecast_tool import cents
 from belief_tools.my_view import record_view
 from belief_tools.serving import Asked, serve
@@ -29,13 +29,19 @@ def tool(where):
 @pytest.fixture
 def view(tool):
     last = tool.prices.last_close
-    return View(median=1.05 * last, low=0.9 * last, high=1.2 * last, confidence=0.5)
+    return View(median=1.01 * last, low=0.95 * last, high=1.08 * last, confidence=0.5)
 
 
 def in_the_ledger(where, **chosen):
     with open_store(str(where)) as store, store.read() as connection:
         assert not list(breaks(connection))
         return entries(connection, **chosen)
+
+
+def in_words(forecast):
+    low, high = forecast.interval(0.9)
+    between = f"{cents(low)} to {cents(high)}"
+    return f"{cents(forecast.median)}, 90 % {between}, up with {forecast.prob_up:.0%}"
 
 
 def target(horizon):
@@ -65,15 +71,13 @@ def test_belief_view_and_both_together_are_said_with_their_figures(tool, view, w
     words = record_view(tool, target(10), view, "", NIGHT).words
     believed, own, both = words
     forecast = tool.forecast(target(10))
-    low, high = forecast.interval(0.9)
-    assert believed.startswith(f"the belief for {target(10)}: {cents(forecast.median)}, 90 % ")
-    assert f"{cents(low)} to {cents(high)}" in believed
+    assert believed == f"the belief for {target(10)}: {in_words(forecast)}"
     assert own == (
         f"your view: {cents(view.median)}, 90 % {cents(view.low)} to {cents(view.high)}, "
         f"confidence 50%"
     )
-    between = float(both.split("$")[1].split(",")[0])
-    assert forecast.median < between < view.median
+    assert both == f"both together: {in_words(blended(forecast, view))}"
+    assert forecast.median < blended(forecast, view).median < view.median
     assert abs(forecast_of(in_the_ledger(where)[-2]).median - forecast.median) < 1e-6
 
 

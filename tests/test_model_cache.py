@@ -1,10 +1,13 @@
 import dataclasses
 import hashlib
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
+from belief import model_cache
 from belief.errors import FitError, UsageError
 from belief.model_cache import cached_fit
 from belief.models import fit, fit_fingerprint
@@ -141,3 +144,23 @@ def test_what_cannot_be_fitted_is_not_cached(folder, prices):
     with pytest.raises(FitError, match="too few"):
         cached_fit(MODEL, prices.until(np.datetime64("1999-12-31")))
     assert entries(folder) == []
+
+
+def test_threads_take_turns_at_fitting_and_read_what_another_has_fitted(
+    folder, prices, monkeypatch
+):
+    others, fits, at_once = prices.until(prices.session[-20]), [], []
+
+    def slowly(model, known):
+        at_once.append(known)
+        time.sleep(0.05)
+        fits.append(len(at_once))
+        made = fit(model, known)
+        at_once.pop()
+        return made
+
+    monkeypatch.setattr(model_cache, "fit", slowly)
+    with ThreadPoolExecutor(4) as threads:
+        made = list(threads.map(lambda each: cached_fit(MODEL, each), [prices, others] * 2))
+    assert fits == [1, 1]
+    assert made[0].to_json() == made[2].to_json() != made[1].to_json() == made[3].to_json()

@@ -150,6 +150,101 @@ def test_a_symbol_without_prices_can_be_asked_for_again_when_there_are(where):
     assert list(desk.names()) == ["NVDA", "AMD"]
 
 
+# Past sessions
+
+BEFORE = np.datetime64("2024-05-31")
+
+
+@pytest.fixture
+def fits(monkeypatch):
+    """The prices that models were fitted to; each fit is that of the newest session, carried."""
+    known = []
+
+    def fitted(model, prices):
+        known.append(prices)
+        return dataclasses.replace(fitted_through(FIRST)[1], known_through=prices.as_of)
+
+    monkeypatch.setattr(serving, "cached_fit", fitted)
+    return known
+
+
+def test_of_a_past_session_a_model_is_fitted_though_none_is_of_the_newest(where, fits):
+    desk = desk_at()
+    tool = desk.tool("NVDA", BEFORE)
+    assert [prices.as_of for prices in fits] == [BEFORE] and tool.prices.as_of == BEFORE
+    assert not tool.live and tool.age_in_days is None
+    assert desk.tool("NVDA", BEFORE) is tool and len(fits) == 1
+    newest = desk.tool("NVDA")
+    assert newest.live and str(newest.prices.as_of) == FIRST and len(fits) == 1
+
+
+def test_a_past_session_is_answered_for_as_serve_does(where):
+    put_in_service(where, *fitted_through(SECOND))
+    day = np.datetime64(FIRST)
+    tool = desk_at(evening(SECOND)).tool("NVDA", day)
+    asked = Asked("NVDA", None, day, "belief", False, evening(SECOND))
+    alone = serving.serve(asked)
+    assert tool.service == alone.service == f"published {FIRST}"
+    assert (tool.live, tool.today) == (alone.live, alone.today) == (False, None)
+    target = np.datetime64("2024-06-14")
+    assert repr(tool.forecast(target)) == repr(alone.forecast(target))
+    assert tool.prices.fingerprint() == alone.prices.fingerprint()
+
+
+def test_nothing_of_the_past_is_known_later(where, fits):
+    put_in_service(where, *fitted_through(SECOND))
+    desk = desk_at(evening(SECOND))
+    for tool in (desk.tool("NVDA", BEFORE), desk.prices("NVDA", BEFORE)):
+        assert tool.prices.as_of == BEFORE and tool.prices.session[-1] == BEFORE
+        assert tool.prices.fingerprint() == fitted_through(FIRST)[0].until(BEFORE).fingerprint()
+    assert str(desk.prices("NVDA").prices.as_of) == SECOND
+
+
+def test_the_newest_session_that_somebody_picks_is_of_the_past(where):
+    tool = desk_at().tool("NVDA", np.datetime64(FIRST))
+    assert str(tool.prices.as_of) == FIRST and not tool.live
+
+
+def test_a_past_session_is_kept_overnight_and_until_the_prices_change(where, fits):
+    moment = [evening(FIRST)]
+    asked = Asked(None, None, None, "belief", False, moment[0], may_fit=False)
+    desk = SharedDesk(asked, lambda: moment[0])
+    tool = desk.tool("NVDA", BEFORE)
+    moment[0] += datetime.timedelta(days=1)
+    assert desk.tool("NVDA", BEFORE) is tool
+    keep_prices(where, fitted_through(SECOND)[0])
+    assert desk.tool("NVDA", BEFORE) is not tool
+
+
+@pytest.mark.parametrize("day", ["1998-01-01", "2024-06-06"])
+def test_a_day_without_prices_is_refused(where, fits, day):
+    for give in (desk_at().tool, desk_at().prices):
+        with pytest.raises(UsageError, match=day):
+            give("NVDA", np.datetime64(day))
+    assert not fits
+
+
+def test_the_whole_prices_are_those_that_are_stored_or_bundled(where, monkeypatch, tmp_path):
+    desk = desk_at()
+    whole = desk.uncut("nvda")
+    assert str(whole.as_of) == FIRST and desk.uncut("NVDA") is whole
+    keep_prices(where, fitted_through(SECOND)[0])
+    assert str(desk.uncut("NVDA").as_of) == SECOND
+    with pytest.raises(UnknownSymbol, match="of AMD, only of NVDA"):
+        desk.uncut("AMD")
+    monkeypatch.setenv("BELIEF_STORE", str(tmp_path / "none.db"))
+    assert str(desk.uncut("NVDA").as_of) == "2025-02-14"
+
+
+def test_a_conversation_is_about_the_symbol_and_the_day_that_are_picked(where, fits):
+    put_in_service(where, *renamed(FIRST, "AMD"))
+    shared = desk_at()
+    now, then = shared.desk(default="AMD"), shared.desk(BEFORE)
+    assert (now.default, then.default, set(now.names)) == ("AMD", "NVDA", {"AMD", "NVDA"})
+    assert now.tool("AMD") is shared.tool("AMD") and now.tool("AMD").live
+    assert then.tool("NVDA") is shared.tool("NVDA", BEFORE) and not then.tool("NVDA").live
+
+
 # What tells that a store has changed
 
 

@@ -115,7 +115,7 @@ def _rejected(given: Answer) -> Tag | None:
     struck = [*_marked(shown, found)] if found else [_struck(shown)]
     return tags.div(
         _label(f"Rejected: what {one_line(given.model or 'the language model')} wrote"),
-        tags.blockquote(struck, more, class_="answer-rejected-text"),
+        tags.blockquote(struck, more, class_="answer-rejected-text", _add_ws=False),
         tags.ol(
             [tags.li(one_line(str(finding["message"]))) for finding in findings],
             class_="answer-reasons",
@@ -156,7 +156,7 @@ def _marked(text: str, places: Sequence[tuple[int, int, int]]) -> Iterator[TagCh
     for start, stop, numbers in _merged(places):
         yield text[end:start]
         yield _struck(text[start:stop])
-        yield tags.sup(_unseen("reason "), ", ".join(map(str, numbers)))
+        yield tags.sup(_unseen(" reason "), ", ".join(map(str, numbers)), _add_ws=False)
         end = stop
     yield text[end:]
 
@@ -173,7 +173,7 @@ def _merged(places: Sequence[tuple[int, int, int]]) -> list[tuple[int, int, list
 
 
 def _struck(words: str) -> Tag:
-    return Tag("del", _unseen("rejected: "), words)
+    return Tag("del", _unseen("rejected: "), words, _add_ws=False)
 
 
 def _unseen(words: str) -> Tag:

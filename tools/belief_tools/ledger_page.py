@@ -65,19 +65,20 @@ def page_of(recorded: Recorded, forecasts: Sequence[Recorded]) -> str:
         forecasts: those an answer rests on.
     """
     entry = recorded.entry
-    sections = [*_sections(recorded)]
-    for each in forecasts:
-        sections += _sections(each)
-    return as_html(f"Ledger entry {entry.name}", [Claim(title_of(recorded))], sections)
-
-
-def _sections(recorded: Recorded) -> Iterator[Section]:
-    entry = recorded.entry
-    quantiles = [_quantiles(recorded)] if entry.kind == "forecast" else []
-    said = [f"{label}: {words}" for label, words in facts(recorded)]
-    yield Section(f"{entry.kind.capitalize()} {entry.name}", said, quantiles)
+    sections = [_section("What it says", recorded)]
     if entry.kind == "answer":
-        yield from _of_an_answer(entry.body)
+        sections += _of_an_answer(entry.body)
+    sections += [_section(_capital(title_of(each)), each) for each in forecasts]
+    return as_html(f"Ledger entry {entry.name}", [Claim(_capital(title_of(recorded)))], sections)
+
+
+def _section(title: str, recorded: Recorded) -> Section:
+    quantiles = [_quantiles(recorded)] if recorded.entry.kind == "forecast" else []
+    return Section(title, [f"{label}: {words}" for label, words in facts(recorded)], quantiles)
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _of_an_answer(body: Mapping[str, Any]) -> Iterator[Section]:

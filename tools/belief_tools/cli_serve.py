@@ -75,13 +75,9 @@ def _shared(*, stale_ok: bool) -> "Shared":
 def _draw_once(shared: "Shared") -> None:
     """Have the first page drawn, so that nobody waits for it."""
     from belief_tools.desk import USUAL
-    from belief_tools.looks import SECTIONS, Place
+    from belief_tools.looks import Place
 
     try:
-        tool = shared.looks.tool(Place(USUAL))
+        shared.looks.look(Place(USUAL))
     except BeliefError as error:  # the page tells it too, and can mend it
         say(str(error))
-        return
-    shared.looks.forecast(tool)
-    for name in SECTIONS:
-        shared.looks.section(name, tool)

@@ -1,5 +1,6 @@
 """What the page shows of each symbol and session, drawn once for all who look at it."""
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -7,12 +8,13 @@ import numpy as np
 from belief_tools import looking
 from belief_tools.forecast_tool import ForecastTool
 from belief_tools.once import Once
-from belief_tools.report_page import Section, section_html
+from belief_tools.report_page import section_html
 from belief_tools.shared_desk import SharedDesk
 
-MOST_DRAWN: Final = 24  # sessions whose pictures are kept; those of one have half a megabyte
+MOST_DRAWN: Final = 32  # sessions whose pictures are kept; those of one have a quarter megabyte
 MOST_FANS: Final = 64
 SECTIONS: Final = {
+    "forecast": looking.forecast_section,
     "belief": looking.belief_section,
     "regimes": looking.regimes_section,
     "record": looking.record_section,
@@ -24,15 +26,28 @@ class Place(NamedTuple):
 
     Attributes:
         symbol: upper case.
-        as_of: the day whose close is the last thing known; None for the newest session.
+        as_of: the session whose close is the last thing known; None for the newest, whichever it
+            will be.
     """
 
     symbol: str
     as_of: np.datetime64 | None = None
 
 
+class Look(NamedTuple):
+    """What is seen there.
+
+    Attributes:
+        tool: what it shows, and what answers questions.
+        sections: markup of each of `SECTIONS`.
+    """
+
+    tool: ForecastTool
+    sections: Mapping[str, str]
+
+
 class Looks:
-    """Markup of the sections of the page; safe for threads."""
+    """Looks at places; safe for threads."""
 
     def __init__(self, desk: SharedDesk) -> None:
         """Begin with nothing drawn.
@@ -41,53 +56,47 @@ class Looks:
             desk: gives prices and models.
         """
         self._desk = desk
-        self._sections: Once[str] = Once(MOST_DRAWN * len(SECTIONS))
+        self._looks: Once[Look] = Once(MOST_DRAWN)
         self._fans: Once[str] = Once(MOST_FANS)
-        self.ready: dict[Place, ForecastTool] = {}
-        """Of the newest session of each symbol, as it was last looked at."""
+        self._newest: dict[Place, Look] = {}
 
-    def tool(self, place: Place) -> ForecastTool:
-        """What answers at a place; for a session of the past a model may have to be fitted.
+    def look(self, place: Place) -> Look:
+        """What is seen at a place; for a session of the past a model may have to be fitted.
 
         Raises:
             BeliefError: there are no prices, or no model serves.
         """
         tool = self._desk.tool(place.symbol, place.as_of)
+        look = self._looks.get(tool, lambda: _drawn(tool))
         if place.as_of is None:
-            self.ready[place] = tool
-        return tool
+            self._newest[place] = look
+        return look
 
-    def section(self, name: str, tool: ForecastTool) -> str:
-        """One of `SECTIONS`.
+    def ready(self, place: Place) -> Look | None:
+        """What was seen when somebody looked last, at a newest session; nothing is drawn now."""
+        return self._newest.get(place)
 
-        Args:
-            name: of it.
-            tool: what it shows.
-        """
-        draw = SECTIONS[name]
-        return self._sections.get((name, tool), lambda: _markup(draw(tool), name))
-
-    def forecast(
-        self, tool: ForecastTool, target: np.datetime64 | None = None, *, came: bool = False
-    ) -> str:
-        """The forecast.
+    def forecast(self, tool: ForecastTool, target: np.datetime64 | None, *, came: bool) -> str:
+        """Markup of the forecast with more in it.
 
         Args:
             tool: what it shows.
-            target: the day that is marked; None for none.
+            target: the session that is marked; None for none.
             came: whether what came after is shown.
 
         Raises:
-            BeliefError: the day cannot be forecast.
+            BeliefError: there are no prices of it any more.
         """
         after = self._desk.uncut(tool.prices.symbol) if came else None
-        key = tool, str(target), after
 
         def draw() -> str:
-            return _markup(looking.forecast_section(tool, target=target, came=after), "forecast")
+            section = looking.forecast_section(tool, target=target, came=after)
+            return section_html(section, name="forecast")
 
-        return self._fans.get(key, draw)
+        return self._fans.get((tool, str(target), after), draw)
 
 
-def _markup(section: Section, name: str) -> str:
-    return section_html(section, name=name)
+def _drawn(tool: ForecastTool) -> Look:
+    return Look(
+        tool, {name: section_html(draw(tool), name=name) for name, draw in SECTIONS.items()}
+    )

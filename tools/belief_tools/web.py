@@ -16,7 +16,7 @@ from belief.errors import BeliefError, UsageError
 from belief.sessions import parse_day
 from belief_tools.desk import USUAL
 from belief_tools.ledger_page import entry_page
-from belief_tools.looks import SECTIONS, Place
+from belief_tools.looks import Place
 from belief_tools.serving import LIVE
 from belief_tools.web_ask import ask
 from belief_tools.web_layout import Opened, document
@@ -87,14 +87,11 @@ def opened(shared: Shared, query: Mapping[str, str]) -> Opened:
 
 def _drawn(shared: Shared, place: Place) -> Iterator[tuple[str, str]]:
     """What can be shown at once: nothing is fitted or drawn while the browser waits."""
-    tool = shared.looks.ready.get(place)
-    if tool is None:
-        return
-    yield "title", str(heading(tool))
-    yield "standing", str(standing_list(tool))
-    yield "forecast", shared.looks.forecast(tool)
-    for name in SECTIONS:
-        yield name, shared.looks.section(name, tool)
+    look = shared.looks.ready(place)
+    if look is not None:
+        yield "title", str(heading(look.tool))
+        yield "standing", str(standing_list(look.tool))
+        yield from look.sections.items()
 
 
 def _visitor(session: Session) -> str:

@@ -18,7 +18,6 @@ PLACEHOLDER: Final = '<meta name="shiny-dependency-placeholder" content="">'
 SHINYS_OWN: Final = ("requirejs", "jquery", "shiny", "shiny-busy-indicators")  # it adds them
 EMPTY_ICON: Final = "data:,"  # or a browser asks for a file of its own invention
 SOURCES: Final = {"yahoo": "Yahoo Finance", "snapshot": "the bundled snapshot"}
-PICTURED: Final = ("forecast", "belief", "regimes", "record")
 
 
 class Opened(NamedTuple):
@@ -63,7 +62,7 @@ def document(opened: Opened) -> HTMLTextDocument:
                 ),
                 _ask(),
                 ui.div(
-                    *(_place(name, opened) for name in PICTURED[1:]),
+                    *(_place(name, opened) for name in ("belief", "regimes", "record")),
                     _refit(opened),
                     class_="looking",
                 ),

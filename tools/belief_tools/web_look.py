@@ -11,7 +11,7 @@ from belief.errors import BeliefError
 from belief.models import target_session
 from belief_tools import looking
 from belief_tools.forecast_tool import ForecastTool
-from belief_tools.looks import SECTIONS, Place
+from belief_tools.looks import Look, Place
 from belief_tools.web_state import Sitting
 
 REFRESHED: Final = 10.0  # seconds until it is seen that a newer model was published
@@ -32,9 +32,11 @@ def look(sitting: Sitting, inputs: Inputs, output: Outputs) -> None:
     _follow_steps(sitting, inputs)
     _find(sitting)
     _tell(sitting, output)
-    _draw_forecast(sitting, inputs, output)
-    for name in SECTIONS:
-        _draw_section(sitting, name, output)
+    _offer_what_came(sitting, output)
+    _mark(sitting, inputs)
+    _show_forecast(sitting, inputs, output)
+    for name in ("belief", "regimes", "record"):
+        _show_section(sitting, name, output)
 
 
 def in_words(error: BaseException | None) -> str:
@@ -50,17 +52,20 @@ def in_words(error: BaseException | None) -> str:
 
 
 def _follow_pickers(sitting: Sitting, inputs: Inputs) -> None:
+    shared = sitting.shared
+
     @reactive.effect
     @reactive.event(inputs.symbol, inputs.as_of, ignore_init=True)
     def _pick() -> None:
         day, symbol = inputs.as_of(), inputs.symbol()
         if day is None:
             return
-        place = sitting.shared.place(symbol, np.datetime64(day, "D"))
+        place = shared.place(symbol, np.datetime64(day, "D"))
         before = sitting.place()
         if place == before:
             return
         sitting.target.set(None)
+        sitting.look.set(shared.looks.ready(place))
         sitting.place.set(place)
         if place.symbol != before.symbol:
             _offer_days(sitting, place)
@@ -94,23 +99,20 @@ def _follow_steps(sitting: Sitting, inputs: Inputs) -> None:
 
 
 def _find(sitting: Sitting) -> None:
-    """Have the model at hand that answers for what is picked."""
+    """Have in view what is picked."""
     shared = sitting.shared
 
     @reactive.extended_task
-    async def find(place: Place) -> ForecastTool:
+    async def find(place: Place) -> Look:
         busy = shared.drawing if place.as_of is None else shared.fitting
-        return await busy.run(lambda: shared.looks.tool(place))
+        return await busy.run(lambda: shared.looks.look(place))
 
     @reactive.effect
     def _begin() -> None:
         place = sitting.place()
         find.cancel()
         find(place)
-        if place.as_of is not None:
-            sitting.problem.set("")
-            sitting.tool.set(None)
-        else:
+        if place.as_of is None:
             reactive.invalidate_later(REFRESHED)
 
     @reactive.effect
@@ -119,16 +121,16 @@ def _find(sitting: Sitting) -> None:
         if status == "success":
             _found(sitting, find.value())
         elif status == "error":
-            sitting.tool.set(None)
+            sitting.look.set(None)
             sitting.problem.set(in_words(find.error()))
 
 
-def _found(sitting: Sitting, tool: ForecastTool) -> None:
+def _found(sitting: Sitting, look: Look) -> None:
     with reactive.isolate():
-        before, place = sitting.tool(), sitting.place()
+        before, place = sitting.look(), sitting.place()
     sitting.problem.set("")
-    sitting.tool.set(tool)
-    if place.as_of is None and before is not tool:
+    sitting.look.set(look)
+    if place.as_of is None and before is not look:
         _offer_days(sitting, place)  # a refit has brought a session
 
 
@@ -138,14 +140,14 @@ def _tell(sitting: Sitting, output: Outputs) -> None:
     @output
     @render.ui
     def title() -> Tag:
-        return heading(_shown(sitting))
+        return heading(_seen(sitting).tool)
 
     @output
     @render.ui
     def status() -> Tag | None:
         if sitting.problem():
             return ui.p(sitting.problem(), class_="problem")
-        if sitting.tool() is not None:
+        if sitting.look() is not None:
             return None
         day = sitting.place().as_of
         waits = "" if day is None else f" as of {day}; a session that nobody has looked at takes"
@@ -154,15 +156,15 @@ def _tell(sitting: Sitting, output: Outputs) -> None:
     @output
     @render.ui
     def standing() -> Tag:
-        return standing_list(_shown(sitting))
+        return standing_list(_seen(sitting).tool)
 
 
-def _shown(sitting: Sitting) -> ForecastTool:
-    """What is looked at; where there is nothing its place stays empty."""
-    tool = sitting.tool()
-    req(tool)
-    assert tool is not None  # or `req` had stopped here
-    return tool
+def _seen(sitting: Sitting) -> Look:
+    """What is seen; where there is nothing its place stays empty."""
+    look = sitting.look()
+    req(look)
+    assert look is not None  # or `req` had stopped here
+    return look
 
 
 def heading(tool: ForecastTool) -> Tag:
@@ -184,27 +186,8 @@ def standing_list(tool: ForecastTool) -> Tag:
     return ui.tags.ul(*(ui.tags.li(line) for line in looking.standing_words(tool)))
 
 
-def _draw_forecast(sitting: Sitting, inputs: Inputs, output: Outputs) -> None:
-    shared = sitting.shared
-
-    @reactive.extended_task
-    async def draw(tool: ForecastTool, target: np.datetime64 | None, came: bool) -> str:
-        return await shared.drawing.run(lambda: shared.looks.forecast(tool, target, came=came))
-
-    @reactive.effect
-    def _begin() -> None:
-        tool, target = sitting.tool(), sitting.target()
-        past = sitting.place().as_of is not None
-        came = past and inputs.came.is_set() and bool(inputs.came())
-        draw.cancel()
-        if tool is not None:
-            draw(tool, target, came)
-
-    @output
-    @render.ui
-    def forecast() -> HTML:
-        _shown(sitting)
-        return HTML(draw.result())
+def _offer_what_came(sitting: Sitting, output: Outputs) -> None:
+    """Ask anew for each session: nothing that came after is shown unasked."""
 
     @output
     @render.ui
@@ -212,35 +195,58 @@ def _draw_forecast(sitting: Sitting, inputs: Inputs, output: Outputs) -> None:
         past = sitting.place().as_of is not None
         return ui.input_checkbox("came", "Show what came after") if past else None
 
+
+def _mark(sitting: Sitting, inputs: Inputs) -> None:
     @reactive.effect
     @reactive.event(inputs.mark)
-    def _mark() -> None:
-        day, tool = inputs.target(), sitting.tool()
-        if day is None or tool is None:
+    def _mark_day() -> None:
+        day, look = inputs.target(), sitting.look()
+        if day is None or look is None:
             return
         try:
-            sitting.target.set(target_session(np.datetime64(day, "D"), tool.prices.as_of))
+            sitting.target.set(target_session(np.datetime64(day, "D"), look.tool.prices.as_of))
             sitting.problem.set("")
         except BeliefError as error:
             sitting.problem.set(str(error))
 
 
-def _draw_section(sitting: Sitting, name: str, output: Outputs) -> None:
+def _show_forecast(sitting: Sitting, inputs: Inputs, output: Outputs) -> None:
     shared = sitting.shared
+    more: reactive.Value[str] = reactive.Value("")
 
     @reactive.extended_task
-    async def draw(tool: ForecastTool) -> str:
-        return await shared.drawing.run(lambda: shared.looks.section(name, tool))
+    async def draw(look: Look, target: np.datetime64 | None, came: bool) -> tuple[Look, str]:
+        drawn = await shared.drawing.run(
+            lambda: shared.looks.forecast(look.tool, target, came=came)
+        )
+        return look, drawn
 
     @reactive.effect
     def _begin() -> None:
-        tool = sitting.tool()
+        look, target = sitting.look(), sitting.target()
+        past = sitting.place().as_of is not None
+        came = past and inputs.came.is_set() and bool(inputs.came())
         draw.cancel()
-        if tool is not None:
-            draw(tool)
+        more.set("")
+        if look is not None and (came or target is not None):
+            draw(look, target, came)
 
+    @reactive.effect
+    def _end() -> None:
+        if draw.status() == "success":
+            look, drawn = draw.value()
+            more.set(drawn if look is sitting.look() else "")
+        elif draw.status() == "error":
+            sitting.problem.set(in_words(draw.error()))
+
+    @output
+    @render.ui
+    def forecast() -> HTML:
+        return HTML(more() or _seen(sitting).sections["forecast"])
+
+
+def _show_section(sitting: Sitting, name: str, output: Outputs) -> None:
     @output(id=name)
     @render.ui
     def _section() -> HTML:
-        _shown(sitting)
-        return HTML(draw.result())
+        return HTML(_seen(sitting).sections[name])

@@ -11,8 +11,7 @@ from shiny import reactive
 from belief.errors import UnknownSymbol
 from belief_tools.busy import Busy
 from belief_tools.conversation import Connect, Dialogue
-from belief_tools.forecast_tool import ForecastTool
-from belief_tools.looks import Looks, Place
+from belief_tools.looks import Look, Looks, Place
 from belief_tools.recording import ConversationLog
 from belief_tools.refitting import Refitting
 from belief_tools.shared_desk import SharedDesk
@@ -121,7 +120,7 @@ class Sitting:
         shared: what all share.
         visitor: whose browser it is.
         place: the symbol and the session.
-        tool: what answers there; None while there is nothing.
+        look: what is seen there; None while there is nothing.
         target: the day that is marked; None for none.
         problem: why there is nothing to show; empty when there is.
     """
@@ -129,7 +128,7 @@ class Sitting:
     shared: Shared
     visitor: str
     place: "reactive.Value[Place]"
-    tool: "reactive.Value[ForecastTool | None]"
+    look: "reactive.Value[Look | None]"
     target: "reactive.Value[np.datetime64 | None]"
     problem: "reactive.Value[str]"
 
@@ -146,7 +145,7 @@ def sit_down(shared: Shared, visitor: str, place: Place) -> Sitting:
         shared,
         visitor,
         reactive.Value(place),
-        reactive.Value(shared.looks.ready.get(place)),
+        reactive.Value(shared.looks.ready(place)),
         reactive.Value(None),
         reactive.Value(""),
     )

@@ -54,12 +54,12 @@ def view(sitting: Sitting, inputs: Inputs, output: Outputs) -> None:
 
 
 def _marked(sitting: Sitting) -> tuple[ForecastTool, np.datetime64]:
-    tool, target = sitting.tool(), sitting.target()
-    if tool is None:
+    look, target = sitting.look(), sitting.target()
+    if look is None:
         raise UsageError("there is no forecast that a view could be about")
     if target is None:
         raise UsageError("no day is marked; ask about a day, or mark one above")
-    return tool, target
+    return look.tool, target
 
 
 def _held(inputs: Inputs) -> View:

@@ -80,7 +80,7 @@ def test_the_rejected_figure_is_struck_with_its_reason_and_the_statement_stands(
 @pytest.mark.parametrize(
     ("said", "figures", "expected"),
     [
-        ("It costs $8.50, not 8 nor $8.", ["8"], ["8"]),
+        ("It costs $8.50, 0.8 or 1,8, not 8 nor $8.", ["8"], ["8"]),
         ("It costs $1,208.50, then $1,208.", ["$1,208"], ["$1,208"]),
         ("Up 5 %, or 5 %.", ["5 %"], ["5 %", "5 %"]),
         ("between $600 and $700", ["$600 and $700", "$600"], ["$600 and $700"]),

@@ -1,13 +1,12 @@
 """A conversation without a screen: what came of each question, in order, and nobody else's."""
 
-import asyncio
 import datetime
 import threading
 import time
 
 import pytest
-from chat_server import chat_server, failed, stream
-from consulted import CALL, QUESTION, plays
+from chat_server import chat_server, failed
+from consulted import QUESTION, plays
 from daily import evening
 from published import FIRST, put_in_service, renamed
 from stored import opened
@@ -15,13 +14,12 @@ from stored import opened
 from belief.errors import LanguageModelError, UnknownSymbol, UsageError
 from belief.ledger import entries
 from belief_tools.answer import Answer
-from belief_tools.conversation import Abandoned, Dialogue
+from belief_tools.conversation import Dialogue
 from belief_tools.desk import desk_of
 from belief_tools.dispatch import NO_PRICE
 from belief_tools.recording import ConversationLog
 from belief_tools.serving import Asked
 from belief_tools.shared_desk import SharedDesk
-from belief_tools.streamed import Coming, Feed, streamed
 
 MOMENT = datetime.datetime(2024, 3, 1, 22, tzinfo=datetime.UTC)
 PAST = "What was Nvidia's price on 2024-02-15?"
@@ -50,11 +48,8 @@ def asked(talk, text, connect=must_not_connect):
     return list(talk.replies(text, connect))
 
 
-def interrupted(error):
-    def connect():
-        raise error
-
-    return connect
+def interrupted():
+    raise KeyboardInterrupt
 
 
 # What comes of a question
@@ -133,11 +128,10 @@ def test_a_model_that_fails_bare_is_a_reply(tool):
     assert isinstance(reply.came, LanguageModelError) and len(talk.turns) == 1
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, Abandoned])
-def test_an_abandoned_question_is_kept_for_a_follow_up_and_is_not_written(tool, ledger, error):
+def test_an_abandoned_question_is_kept_for_a_follow_up_and_is_not_written(tool, ledger):
     talk = dialogue(desk_of(tool))
-    with pytest.raises(error):
-        asked(talk, "Will Nvidia be above $900 at the end of March?", interrupted(error))
+    with pytest.raises(KeyboardInterrupt):
+        asked(talk, "Will Nvidia be above $900 at the end of March?", interrupted)
     (turn,) = talk.turns
     assert turn.shown is None and turn.question.levels == (900.0,)
     [reply] = asked(talk, PAST)  # and the next question need not wait
@@ -178,160 +172,3 @@ def test_a_second_question_waits_for_the_first(tool):
         thread.join(10)
     assert [turn.question.text for turn in talk.turns] == [QUESTION, "and in June?"]
     assert talk.turns[1].question.carried  # it leant on the first
-
-
-# Read while it comes
-
-
-def read(work):
-    async def all_of_it():
-        return [came async for came in streamed(work)]
-
-    return asyncio.run(all_of_it())
-
-
-def test_the_newest_text_wins_and_what_is_made_comes_in_order():
-    def work(feed):
-        for text in ("On", "On Friday", ""):
-            feed.show(text)
-        yield 1
-        feed.show("And")
-        yield 2
-        feed.show("the end")
-
-    came = read(work)
-    assert [each for each in came if not isinstance(each, Coming)] == [1, 2]
-    assert came[came.index(1) - 1] == Coming("")  # what was taken back is not shown again
-    assert came[-1] == Coming("the end")
-
-
-def test_a_reader_that_is_slow_gets_only_the_newest_text():
-    many, shown = [str(n) for n in range(1_000)], threading.Event()
-
-    def work(feed):
-        feed.show("first")
-        for text in many:
-            feed.show(text)
-        shown.set()
-        yield "done"
-
-    async def slowly():
-        came = []
-        async for each in streamed(work):
-            came.append(each)
-            assert shown.wait(5)
-        return came
-
-    came = asyncio.run(slowly())
-    assert came[-2:] == [Coming("999"), "done"] and len(came) <= 3
-
-
-def test_an_error_of_the_work_reaches_the_reader_after_what_was_made():
-    def work(_):
-        yield 1
-        raise ZeroDivisionError("at the second")
-
-    came = []
-
-    async def reads():
-        async for each in streamed(work):
-            came.append(each)
-
-    with pytest.raises(ZeroDivisionError, match="at the second"):
-        asyncio.run(reads())
-    assert came == [1]
-
-
-def until(holds, seconds=5.0):
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def test_when_the_reader_goes_the_work_ends_at_its_next_word():
-    ended = threading.Event()
-    before = set(threading.enumerate())
-
-    def work(feed):
-        try:
-            while True:
-                feed.show("more")
-                yield 1
-        finally:
-            ended.set()
-
-    async def reads_one():
-        reader = streamed(work)
-        await anext(reader)
-        await reader.aclose()
-
-    asyncio.run(reads_one())
-    assert ended.wait(5)
-    until(lambda: set(threading.enumerate()) <= before)
-
-
-def test_when_the_reader_goes_the_model_is_asked_no_more_and_the_question_is_kept(tool):
-    talk, before = dialogue(desk_of(tool)), set(threading.enumerate())
-    pieces = ("It will ", "be seen. ", "Perhaps")
-    script = plays(stream(*pieces, finish_reason=None, done=False))
-    asked_for = []
-
-    def slow(request):
-        asked_for.append(request)
-        if len(asked_for) == 1:
-            gone.wait(5)
-        return script(request)
-
-    gone = threading.Event()
-
-    async def goes(server):
-        reader = streamed(
-            lambda feed: talk.replies(QUESTION, feed.through(server.endpoint), feed.show)
-        )
-        task = asyncio.ensure_future(anext(reader))
-        while not asked_for:
-            await asyncio.sleep(0.01)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        gone.set()
-
-    with chat_server(slow) as server:
-        asyncio.run(goes(server))
-        until(lambda: talk.turns)
-    assert len(asked_for) == 1 and talk.turns[0].shown is None
-    until(lambda: set(threading.enumerate()) <= before)
-
-
-class Talking:
-    """A model that talks on and on."""
-
-    name, calls_tools = "talking", True
-
-    def chat(self, messages, *, on_text=None, **wanted):
-        for n in range(100):
-            on_text(str(n))
-
-
-def test_a_reply_that_is_coming_is_given_up_at_its_next_piece():
-    feed, heard = Feed(lambda: None), []
-
-    def on_text(text):
-        heard.append(text)
-        if len(heard) == 3:
-            feed.leave()
-
-    with pytest.raises(Abandoned):
-        feed.through(Talking)().chat([], max_tokens=9, on_text=on_text)
-    assert heard == ["0", "1", "2"]
-
-
-def test_a_streamed_answer_grows_and_ends_with_its_reply(tool):
-    result = tool.run(tool.check(CALL))
-    said = [f"Nvidia is expected at ${result.median:,.0f} on 2024-03-28. ", "It is unsure. ", "So."]
-    talk = dialogue(desk_of(tool))
-    with chat_server(plays(stream(*said))) as server:
-        came = read(lambda feed: talk.replies(QUESTION, feed.through(server.endpoint), feed.show))
-    *texts, reply = came
-    assert texts and all(isinstance(each, Coming) for each in texts)
-    assert reply.came.stop_reason == "answered" and texts[-1].text == reply.came.text

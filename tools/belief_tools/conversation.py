@@ -23,10 +23,6 @@ Connect = Callable[[], LanguageModel]
 Show = Callable[[str], None]
 
 
-class Abandoned(Exception):
-    """Nobody waits for the answer any more; raised by what shows it, or by the model's wrapper."""
-
-
 @dataclass(frozen=True, eq=False)
 class Reply:
     """What came of a question for one symbol.
@@ -70,9 +66,6 @@ class Dialogue:
             text: the question.
             connect: gives the language model; called only when one is needed.
             show: as `belief_tools.consult.consult` has it, for one symbol after the other.
-
-        Raises:
-            Abandoned: whoever asked has gone; what was asked is kept for a follow-up.
         """
         with self._one_question:
             earlier = tuple(self.turns)
@@ -98,7 +91,7 @@ class Dialogue:
         except BeliefError as error:
             self._keep_failed(question, error)
             return Reply(symbol, error, tool, self.log.failure(tool, text, error))
-        except (KeyboardInterrupt, Abandoned):
+        except KeyboardInterrupt:
             self.turns.append(turn_of(question, None))
             raise
         self.turns.append(turn_of(question, given))

@@ -17,6 +17,8 @@ from belief_tools.web_state import Sitting
 REFRESHED: Final = 10.0  # seconds until it is seen that a newer model was published
 BROKEN: Final = "an error of this program; the log of the server has it"
 
+NO_DAY: Final = "no day is picked; write one as YYYY-MM-DD"
+
 log = logging.getLogger(__name__)
 
 
@@ -59,9 +61,12 @@ def _follow_pickers(sitting: Sitting, inputs: Inputs) -> None:
     def _pick() -> None:
         day, symbol = inputs.as_of(), inputs.symbol()
         if day is None:
+            sitting.problem.set(NO_DAY)
             return
         place = shared.place(symbol, np.datetime64(day, "D"))
-        before = sitting.place()
+        before, session = sitting.place(), str(shared.session(place))
+        if session != str(day):  # a day without a session, or one that there is no data of
+            ui.update_date("as_of", value=session)
         if place == before:
             return
         sitting.target.set(None)

@@ -174,8 +174,7 @@ def test_without_a_published_model_the_error_says_what_to_do(where, monkeypatch)
     for name in ("forecast_price", "belief_now", "track_record"):
         assert refusal(desk, name, CALLS[name]) == (
             "no published model of NVDA serves: there is none, or it is of another version or "
-            "other prices; run belief refit NVDA (without a network: belief refit --snapshot), or "
-            "start with --fit"
+            "other prices; run belief refit NVDA (without a network: belief refit --snapshot)"
         )
     assert not call(desk, "price_history", CALLS["price_history"]).is_error
 

@@ -124,7 +124,7 @@ def test_nothing_is_fitted_unless_it_may(where, monkeypatch):
         serving, "cached_fit", lambda _, prices: fits.append(prices) or fitted_through(FIRST)[1]
     )
     monkeypatch.setattr(serving, "code_fingerprint", lambda: "of another version")
-    with pytest.raises(FitError, match=r"published.*run belief refit NVDA .*, or start with --fit"):
+    with pytest.raises(FitError, match=r"published.*run belief refit NVDA"):
         desk_at().tool("NVDA")
     assert not fits
     assert str(desk_at().prices("NVDA").prices.as_of) == FIRST

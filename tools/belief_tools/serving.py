@@ -258,8 +258,7 @@ def _fitted_now(prices: Prices, asked: Asked) -> ForecastTool:
     if not asked.may_fit:
         raise FitError(
             f"no published model of {prices.symbol} serves: there is none, or it is of another "
-            f"version or other prices; run belief refit {prices.symbol}{_or_snapshot(prices)}, or "
-            f"start with --fit"
+            f"version or other prices; run belief refit {prices.symbol}{_or_snapshot(prices)}"
         )
     cut = prices if asked.as_of is None else prices.until(asked.as_of)
     fitted = cached_fit(asked.model, cut)

@@ -20,7 +20,7 @@ from belief_tools.looks import Place
 from belief_tools.serving import LIVE
 from belief_tools.web_ask import ask
 from belief_tools.web_layout import Opened, document
-from belief_tools.web_look import heading, look, standing_list
+from belief_tools.web_look import heading, look, standing_line
 from belief_tools.web_refit import refit
 from belief_tools.web_state import Shared, sit_down
 from belief_tools.web_view import view
@@ -90,7 +90,7 @@ def _drawn(shared: Shared, place: Place) -> Iterator[tuple[str, str]]:
     look = shared.looks.ready(place)
     if look is not None:
         yield "title", str(heading(look.tool))
-        yield "standing", str(standing_list(look.tool))
+        yield "standing", str(standing_line(look.tool))
         yield from look.sections.items()
 
 

@@ -63,7 +63,6 @@ def document(opened: Opened) -> HTMLTextDocument:
                 _ask(),
                 ui.div(
                     *(_place(name, opened) for name in ("belief", "regimes", "record")),
-                    _refit(opened),
                     class_="looking",
                 ),
                 class_="columns",
@@ -105,6 +104,7 @@ def _place(name: str, opened: Opened, **attributes: str) -> Tag:
 def _head(opened: Opened) -> Tag:
     return ui.tags.header(
         _place("title", opened),
+        _place("standing", opened),
         ui.div(
             ui.input_select("symbol", "Symbol", dict(opened.symbols), selected=opened.symbol),
             ui.input_date(
@@ -122,6 +122,7 @@ def _head(opened: Opened) -> Tag:
             ui.input_dark_mode(id="mode"),
             class_="controls",
         ),
+        _refit(opened),
     )
 
 
@@ -173,13 +174,12 @@ def _ask() -> Tag:
 
 
 def _refit(opened: Opened) -> Tag:
-    return ui.tags.section(
-        ui.h2("Prices and model"),
-        _place("standing", opened),
+    return ui.tags.details(
+        ui.tags.summary("Refit the model"),
         ui.div(
             ui.input_select(
                 "source",
-                "Prices for a refit from",
+                "Prices from",
                 SOURCES,
                 selected="snapshot" if opened.snapshot else "yahoo",
             ),
@@ -187,6 +187,11 @@ def _refit(opened: Opened) -> Tag:
             class_="controls",
         ),
         ui.div(ui.output_ui("refit_told"), role="status"),
-        class_="refit",
-        aria_label="Prices and model",
+        ui.tags.p(
+            "New sessions are fetched and checked, and the model that is fitted to them is "
+            "published if it passes its tests. belief refit SYMBOL does the same, and brings in "
+            "other symbols.",
+            class_="quiet",
+        ),
+        open="" if not opened.parts else None,
     )

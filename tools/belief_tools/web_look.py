@@ -68,6 +68,7 @@ def _follow_pickers(sitting: Sitting, inputs: Inputs) -> None:
         if session != str(day):  # a day without a session, or one that there is no data of
             ui.update_date("as_of", value=session)
         if place == before:
+            sitting.problem.set("")
             return
         sitting.target.set(None)
         sitting.look.set(shared.looks.ready(place))
@@ -161,7 +162,7 @@ def _tell(sitting: Sitting, output: Outputs) -> None:
     @output
     @render.ui
     def standing() -> Tag:
-        return standing_list(_seen(sitting).tool)
+        return standing_line(_seen(sitting).tool)
 
 
 def _seen(sitting: Sitting) -> Look:
@@ -182,13 +183,14 @@ def heading(tool: ForecastTool) -> Tag:
     return ui.h1(f"{prices.name} ({prices.symbol}) as of {prices.as_of}")
 
 
-def standing_list(tool: ForecastTool) -> Tag:
-    """Model and prices, and how old they are.
+def standing_line(tool: ForecastTool) -> Tag:
+    """Prices and model, and how old they are.
 
     Args:
         tool: what is looked at.
     """
-    return ui.tags.ul(*(ui.tags.li(line) for line in looking.standing_words(tool)))
+    _, *rest = looking.standing_words(tool)  # the first says what the heading says
+    return ui.p(" ".join(rest), class_="quiet")
 
 
 def _offer_what_came(sitting: Sitting, output: Outputs) -> None:
@@ -213,6 +215,11 @@ def _mark(sitting: Sitting, inputs: Inputs) -> None:
             sitting.problem.set("")
         except BeliefError as error:
             sitting.problem.set(str(error))
+
+    @reactive.effect
+    def _name_day() -> None:
+        target = sitting.target()
+        ui.update_date("target", value="" if target is None else str(target))
 
 
 def _show_forecast(sitting: Sitting, inputs: Inputs, output: Outputs) -> None:

@@ -15,6 +15,11 @@ STYLE: Final = (
     + files("belief_tools").joinpath("web.css").read_text("utf-8")
 )
 PLACEHOLDER: Final = '<meta name="shiny-dependency-placeholder" content="">'
+INSTANCES: Final = (
+    "What will the price be at the end of next month?",
+    "How sure are you?",
+    "How often were you right?",
+)
 SHINYS_OWN: Final = ("requirejs", "jquery", "shiny", "shiny-busy-indicators")  # it adds them
 EMPTY_ICON: Final = "data:,"  # or a browser asks for a file of its own invention
 SOURCES: Final = {"yahoo": "Yahoo Finance", "snapshot": "the bundled snapshot"}
@@ -161,7 +166,8 @@ def _ask() -> Tag:
         ui.div(ui.output_ui("asked_as_of"), class_="quiet"),
         ui.chat_ui(
             "chat",
-            placeholder="What will the price be at the end of next month?",
+            greeting=_greeting(),
+            placeholder="Ask about a price",
             height="min(44rem, 80vh)",
             show_history=False,
         ),
@@ -170,6 +176,16 @@ def _ask() -> Tag:
         id="ask",
         tabindex="-1",
         aria_label="Ask",
+    )
+
+
+def _greeting() -> TagList:
+    return TagList(
+        ui.p(
+            "Ask about a price to come, one that was, or how good the forecasts were. The language "
+            "model consults the belief first, and every figure it names is checked. For instance:"
+        ),
+        ui.tags.ul(*(ui.tags.li(ui.span(each, class_="suggestion submit")) for each in INSTANCES)),
     )
 
 

@@ -1,4 +1,4 @@
-# `make ask Q="..."` and `make test` set everything up by themselves.
+# `make ask Q="..."`, `make serve` and `make test` set everything up by themselves.
 PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 override Q := $(value Q)
 export Q
 
-.PHONY: ask now test lint bench clean
+.PHONY: ask now serve test lint bench clean
 
 ask: $(VENV)/.installed
 	@test -n "$$Q" || { echo 'usage: make ask Q="What will Nvidia cost at the end of March?"' >&2; exit 2; }
@@ -15,6 +15,9 @@ ask: $(VENV)/.installed
 
 now: $(VENV)/.installed
 	@$(BIN)/belief now
+
+serve: $(VENV)/.installed
+	@$(BIN)/belief serve
 
 test: $(VENV)/.tested lint
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile

@@ -116,6 +116,7 @@ def _find(sitting: Sitting) -> None:
     @reactive.effect
     def _begin() -> None:
         place = sitting.place()
+        sitting.refitted()
         find.cancel()
         find(place)
         if place.as_of is None:

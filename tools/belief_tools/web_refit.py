@@ -35,6 +35,13 @@ def refit(sitting: Sitting, inputs: Inputs, output: Outputs) -> None:
     def progress() -> Progress | None:
         return shared.refitting.progress
 
+    @reactive.effect
+    def _see() -> None:
+        now = progress()
+        if now is not None and not now.runs:
+            with reactive.isolate():
+                sitting.refitted.set(sitting.refitted() + 1)
+
     @output
     @render.ui
     def refit_told() -> Tag | None:

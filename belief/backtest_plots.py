@@ -236,20 +236,25 @@ def coverage_by_year(axes: "Axes", shown: Slice, *, level: int) -> None:
 
 
 def coverage_by_horizon(
-    axes: "Axes", of_horizon: Mapping[int, Columns], *, level: int, model: str
+    axes: "Axes",
+    shares: Sequence[sheet.Share],
+    n_windows: Mapping[int, int],
+    *,
+    level: int,
+    model: str,
 ) -> None:
     """Draw the share of one model's closes inside a central interval, by the horizon.
 
     Args:
         axes: where to draw.
-        of_horizon: sessions ahead, increasing -> columns of the model.
-        level: probability of the interval in percent, one that is kept of these columns.
+        shares: one for each horizon, see `belief.backtest_sheet.coverage_by_horizon`.
+        n_windows: horizon -> windows that do not overlap, in the same order.
+        level: probability of the interval in percent.
         model: its name.
     """
     axes.axhline(level, color=QUIET, linewidth=1.0, label=f"{level} %, as forecast")
-    found = sheet.coverage_by_horizon(of_horizon, level)
-    _bars(axes, np.arange(len(found)), _percent(found), model, 0)
-    _tick_horizons(axes, {h: _n_windows(columns) for h, columns in of_horizon.items()})
+    _bars(axes, np.arange(float(len(shares))), _percent(shares), model, 0)
+    _tick_horizons(axes, n_windows)
     _finish_shares(axes, level)
     _gridded(axes)
 

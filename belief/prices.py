@@ -219,7 +219,7 @@ class Prices:
         if row == self.session.size or self.session[row] != session:
             raise ValueError(f"{session} is not a session of {self!r}")
         factor = self.split_factor()
-        return self.close * factor[row] / factor
+        return np.asarray(self.close * factor[row] / factor)
 
     def closes_after(self, as_of: np.datetime64) -> Closes:
         """Give what came after a session: the closes that `until` drops, in dollars of it.

@@ -112,16 +112,16 @@ def regimes_section(tool: ForecastTool) -> Section:
 
 def record_section(tool: ForecastTool) -> Section:
     """Show how good such forecasts were, by the outcomes known at the last session."""
-    told = record_tool.run(tool, {"symbol": tool.prices.symbol})
     records = record_tool.records_of(tool)
+    told = record_tool.summary(tool, records)
     if not records:
-        return Section("Track record", [told.summary])
+        return Section("Track record", [told])
     drawn = [
         record_pictures.coverage(tool, records),
         record_pictures.skill(tool, records),
         record_pictures.calibration(tool, records),
     ]
-    return Section("Track record", [told.summary], [_records(records)], drawn)
+    return Section("Track record", [told], [_records(records)], drawn)
 
 
 def _fan(tool: ForecastTool, target: np.datetime64 | None) -> list[Forecast]:

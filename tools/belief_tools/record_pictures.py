@@ -34,10 +34,11 @@ def coverage(tool: ForecastTool, records: Sequence[TrackRecord]) -> Picture:
     """
     columns = {each.horizon: _columns(tool, each, MODEL) for each in records}
     shares = {level: coverage_by_horizon(columns, level) for level in LEVELS}
+    windows = {each.horizon: each.windows for each in records}
 
     def draw(panels: Sequence["Axes"]) -> None:
-        for axes, level in zip(panels, LEVELS, strict=True):
-            plots.coverage_by_horizon(axes, columns, level=level, model=MODEL)
+        for axes, (level, of) in zip(panels, shares.items(), strict=True):
+            plots.coverage_by_horizon(axes, of, windows, level=level, model=MODEL)
         _share_ticks(panels)
         named = f"{tool.prices.symbol}: closes inside the central intervals, by horizon"
         few = f"hollow: fewer than {FEWEST_WINDOWS} windows"

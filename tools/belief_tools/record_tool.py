@@ -96,12 +96,12 @@ def run(tool: ForecastTool, arguments: Mapping[str, Any]) -> RecordResult:
     tool.check_call(NAME, PARAMETERS, arguments)
     horizon = _horizon(arguments.get("horizon"))
     asked = HORIZONS if horizon is None else (horizon,)
-    records = [each.to_dict() for each in records_of(tool, asked)]
+    records = records_of(tool, asked)
     return RecordResult(
-        summary=_summary(tool, records, asked),
+        summary=summary(tool, records, asked),
         symbol=tool.prices.symbol,
         as_of=str(tool.prices.as_of),
-        records=records,
+        records=[each.to_dict() for each in records],
         source=tool.prices.source,
     )
 
@@ -148,7 +148,17 @@ def _horizon(value: object) -> int | None:
     return value
 
 
-def _summary(tool: ForecastTool, records: Sequence[Mapping[str, Any]], asked: Sequence[int]) -> str:
+def summary(
+    tool: ForecastTool, found: Sequence[TrackRecord], asked: Sequence[int] = HORIZONS
+) -> str:
+    """Say in up to three sentences how good such forecasts were.
+
+    Args:
+        tool: whose track record.
+        found: `records_of` it.
+        asked: the horizons they were asked for.
+    """
+    records = [each.to_dict() for each in found]
     if tool.fitted.model != MODEL:
         return f"No track record is kept of forecasts by the model {tool.fitted.model}."
     if not records:

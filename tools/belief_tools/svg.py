@@ -52,7 +52,7 @@ def page_style() -> Iterator[None]:
 
 
 def coarsened(svg: str) -> str:
-    """Write the paths of a picture to a tenth of a point, which nobody can see.
+    r"""Write the paths of a picture to a tenth of a point, which nobody can see.
 
     Points between two others on a level line are left out.
 
@@ -63,8 +63,8 @@ def coarsened(svg: str) -> str:
         The same picture in a third of the text where lines have many points.
 
     Example:
-        >>> coarsened('<path d="M 1.04 7.96 \\nL 2 8 \\nL 3.23 8.01 \\nL 4 0 \\n"/>')
-        '<path d="M 1 8 \\nL 3.2 8 \\nL 4 0 \\n"/>'
+        >>> coarsened('<path d="M 1.04 7.96 \nL 2 8 \nL 3.23 8.01 \nL 4 0 \n"/>')
+        '<path d="M 1 8 \nL 3.2 8 \nL 4 0 \n"/>'
     """
     return re.sub(r'(?<= d=")[^"]*', _coarse, svg)
 

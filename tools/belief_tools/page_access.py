@@ -35,6 +35,7 @@ FOREIGN: Final = (
 )
 AGAIN: Final = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><title>Belief</title>'
+    '<meta name="color-scheme" content="light dark">'
     '<meta http-equiv="refresh" content="0;url={0}"><a href="{0}">Open the page</a>'
 )
 
@@ -73,7 +74,7 @@ class PageAccess:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         headed = self._headed(send, scope)
-        response = self._refused(request) or await self._asked(request) or _amiss(request)
+        response = self._refused(request) or await self._asked(request) or _lacking(request)
         if response is not None:
             await response(scope, receive, headed)
             return
@@ -120,8 +121,6 @@ class PageAccess:
         path, method = request.scope["path"], request.method
         if path == ICON:
             return Response(status_code=204)
-        if method not in ("GET", "HEAD", "POST"):
-            return PlainTextResponse("GET and POST are all.", 405)
         if (
             self._token is not None
             and path == PAGE
@@ -218,14 +217,12 @@ def _visitor(connection: HTTPConnection) -> str | None:
     return given if VISITOR_ID.fullmatch(given) else None
 
 
-def _amiss(request: Request) -> Response | None:
+def _lacking(request: Request) -> Response | None:
     """What is answered where there is nothing: Shiny would also take files, which no one needs."""
     path = request.scope["path"]
-    if path != PAGE and not path.startswith((FILES, ENTRIES)):
-        return PlainTextResponse("There is nothing here.", 404)
-    if request.method == "POST":
-        return PlainTextResponse("This is only to be read.", 405)
-    return None
+    if path == PAGE or path.startswith((FILES, ENTRIES)):
+        return None
+    return PlainTextResponse("There is nothing here.", 404)
 
 
 def _comes_from_another_site(request: Request) -> bool:

@@ -37,9 +37,11 @@ def ask(sitting: Sitting, inputs: Inputs, output: Outputs) -> None:
 
     @output
     @render.ui
-    def asked_as_of() -> Tag:
-        day = sitting.shared.session(sitting.place())
-        return ui.p(f"Answers rest on what was known at the close of {day}.")
+    def asked_as_of() -> Tag | None:
+        look = sitting.look()
+        if look is None:
+            return None
+        return ui.p(f"Answers rest on what was known at the close of {look.tool.prices.as_of}.")
 
 
 def _take_questions(sitting: Sitting, chat: Chat) -> None:

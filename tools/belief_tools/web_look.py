@@ -7,7 +7,7 @@ import numpy as np
 from htmltools import HTML, Tag
 from shiny import Inputs, Outputs, reactive, render, req, ui
 
-from belief.errors import BeliefError
+from belief.errors import BeliefError, UsageError
 from belief.models import target_session
 from belief_tools import looking
 from belief_tools.forecast_tool import ForecastTool
@@ -54,27 +54,33 @@ def in_words(error: BaseException | None) -> str:
 
 
 def _follow_pickers(sitting: Sitting, inputs: Inputs) -> None:
-    shared = sitting.shared
-
     @reactive.effect
-    @reactive.event(inputs.symbol, inputs.as_of, ignore_init=True)
+    @reactive.event(inputs.symbol, inputs.as_of, ignore_init=True, ignore_none=False)
     def _pick() -> None:
-        day, symbol = inputs.as_of(), inputs.symbol()
-        if day is None:
-            sitting.problem.set(NO_DAY)
-            return
-        place = shared.place(symbol, np.datetime64(day, "D"))
-        before, session = sitting.place(), str(shared.session(place))
-        if session != str(day):  # a day without a session, or one that there is no data of
-            ui.update_date("as_of", value=session)
-        if place == before:
-            sitting.problem.set("")
-            return
-        sitting.target.set(None)
-        sitting.look.set(shared.looks.ready(place))
-        sitting.place.set(place)
-        if place.symbol != before.symbol:
-            _offer_days(sitting, place)
+        day = inputs.as_of()
+        try:
+            if day is None:
+                raise UsageError(NO_DAY)
+            _go_to(sitting, inputs.symbol(), np.datetime64(day, "D"))
+        except BeliefError as error:
+            sitting.problem.set(str(error))
+
+
+def _go_to(sitting: Sitting, symbol: str, day: np.datetime64) -> None:
+    """Look at a session, which may have been looked at already."""
+    shared, before = sitting.shared, sitting.place()
+    place = shared.place(symbol, day)
+    session = shared.session(place)
+    if session != day:  # a day without a session, or one that there is no data of
+        ui.update_date("as_of", value=str(session))
+    sitting.problem.set("")
+    if place == before:
+        return
+    sitting.target.set(None)
+    sitting.look.set(shared.looks.ready(place))
+    sitting.place.set(place)
+    if place.symbol != before.symbol:
+        _offer_days(sitting, place)
 
 
 def _offer_days(sitting: Sitting, place: Place) -> None:

@@ -78,6 +78,8 @@ EDGES = {
     "http_door": set(),
     "mcp_http": {"http_door"},
     "mcp_server": set(),
+    "page_access": {"http_door", "page_token"},
+    "page_token": set(),
 }
 
 

@@ -7,21 +7,20 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 
 import anyio
 import httpx2
 import pytest
-import uvicorn
 from daily import assert_one_line_error, belief, evening
+from doors import serving
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from published import FIRST, fitted_through, put_in_service, renamed
 
 from belief.errors import BeliefError, UsageError
 from belief_tools import http_door
-from belief_tools.http_door import LARGEST_BODY, address, config, is_loopback, listen, token_for
+from belief_tools.http_door import LARGEST_BODY, is_loopback, listen, token_for
 from belief_tools.mcp_http import LACKING, PATH, TOKEN, application
 from belief_tools.mcp_server import build
 from belief_tools.serving import Asked
@@ -37,16 +36,8 @@ def served(token=None, host="127.0.0.1"):
     """A server in a thread, with the address of its `/mcp`."""
     asked = Asked(None, None, None, "belief", False, evening(FIRST), may_fit=False)
     server = build(SharedDesk(asked, lambda: evening(FIRST)))
-    listening = listen("127.0.0.1", 0)
-    running = uvicorn.Server(config(application(server, host, token), websockets=False))
-    thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
-    thread.start()
-    try:
-        yield address(listening, PATH)
-    finally:
-        running.should_exit = True
-        thread.join(20)
-        listening.close()
+    with serving(application(server, host, token), PATH, websockets=False) as at:
+        yield at
 
 
 @pytest.fixture(scope="module")

@@ -209,7 +209,7 @@ def test_a_ledger_that_fails_is_told_on_the_card():
 
 def test_an_answer_that_comes_shows_what_there_is_and_what_is_waited_for():
     assert seen(coming_card("", "the model is asked")) == "the model is asked"
-    assert seen(coming_card("On Friday", "more")) == "On Friday more"
+    assert seen(coming_card("On Friday", "more")) == "more On Friday"
 
 
 def test_a_reply_is_an_answer_or_an_error(replaced, tool):

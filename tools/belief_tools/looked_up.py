@@ -226,7 +226,8 @@ def _answered(
 
 def called_in_words(calls: list[dict[str, Any]]) -> str:
     """Name the tools that were called, in order."""
-    return f"from {', '.join(call['name'] for call in calls)}; no language model was asked"
+    named = ", ".join(call["name"] for call in calls)
+    return f"from {named}; no language model was asked" if named else "no language model was asked"
 
 
 def _target(question: Question, tool: ForecastTool) -> np.datetime64 | None:

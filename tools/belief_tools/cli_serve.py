@@ -78,8 +78,11 @@ def _draw_once(shared: "Shared") -> None:
     """Have the first page drawn, so that nobody waits for it."""
     from belief_tools.desk import USUAL
     from belief_tools.looks import Place
+    from belief_tools.web import opened
+    from belief_tools.web_layout import document
 
     try:
         shared.looks.look(Place(USUAL))
     except BeliefError as error:  # the page tells it too, and can mend it
         say(str(error))
+    document(opened(shared, {}))

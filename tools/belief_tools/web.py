@@ -2,12 +2,14 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import numpy as np
 from shiny import App, Inputs, Outputs, Session, reactive
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
@@ -24,6 +26,8 @@ from belief_tools.web_look import heading, look, standing_line
 from belief_tools.web_refit import refit
 from belief_tools.web_state import Shared, sit_down
 from belief_tools.web_view import view
+
+SMALL: Final = 1_000  # bytes that are sent as they are
 
 
 def application(shared: Shared) -> Starlette:
@@ -55,6 +59,7 @@ def application(shared: Shared) -> Starlette:
     shiny.sanitize_errors = True
     return Starlette(
         routes=[Route("/ledger/{name}", entry), Mount("/", app=shiny)],
+        middleware=[Middleware(GZipMiddleware, minimum_size=SMALL)],
         lifespan=lambda _: _lifespan(shiny),
     )
 

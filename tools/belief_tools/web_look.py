@@ -232,7 +232,7 @@ def _mark(sitting: Sitting, inputs: Inputs) -> None:
 
 def _show_forecast(sitting: Sitting, inputs: Inputs, output: Outputs) -> None:
     shared = sitting.shared
-    more: reactive.Value[str] = reactive.Value("")
+    more: reactive.Value[str] = reactive.Value("", name="more")
 
     @reactive.extended_task
     async def draw(look: Look, target: np.datetime64 | None, came: bool) -> tuple[Look, str]:

@@ -20,7 +20,7 @@ def refit(sitting: Sitting, inputs: Inputs, output: Outputs) -> None:
         inputs: of the browser.
         output: to the browser.
     """
-    shared, problem = sitting.shared, reactive.Value("")
+    shared, problem = sitting.shared, reactive.Value("", name="problem")
 
     @reactive.effect
     @reactive.event(inputs.refit)

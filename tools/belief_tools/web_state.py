@@ -148,10 +148,10 @@ def sit_down(shared: Shared, visitor: str, place: Place) -> Sitting:
     return Sitting(
         shared,
         visitor,
-        reactive.Value(place),
-        reactive.Value(shared.looks.ready(place)),
-        reactive.Value(None),
-        reactive.Value(""),
-        reactive.Value(""),
-        reactive.Value(0),
+        place=reactive.Value(place, name="place"),  # unnamed, it looks for a name for long
+        look=reactive.Value(shared.looks.ready(place), name="look"),
+        target=reactive.Value(None, name="target"),
+        problem=reactive.Value("", name="problem"),
+        refused=reactive.Value("", name="refused"),
+        refitted=reactive.Value(0, name="refitted"),
     )

@@ -26,7 +26,7 @@ def view(sitting: Sitting, inputs: Inputs, output: Outputs) -> None:
     async def record(tool: ForecastTool, target: np.datetime64, held: View, note: str) -> Viewed:
         return await shared.drawing.run(lambda: record_view(tool, target, held, note, shared.now()))
 
-    told: reactive.Value[Tag | None] = reactive.Value(None)
+    told: reactive.Value[Tag | None] = reactive.Value(None, name="told")
 
     @reactive.effect
     @reactive.event(inputs.view)

@@ -376,7 +376,8 @@ def _mark_points(
     look |= {"markeredgecolor": INK, "markersize": 7, "linestyle": ""}
     axes.plot(days[1:2], points[1:2], marker, label=label, **look)
     # what is drawn aside makes no room for itself
-    axes.update_datalim([(date2num(day), point) for point in points])
+    at = date2num(day)  # type: ignore[no-untyped-call]
+    axes.update_datalim([(at, point) for point in points])
     axes.autoscale_view()
 
 

@@ -365,6 +365,7 @@ def _mark_points(
     label: str,
 ) -> None:
     """Draw a point with its reach, some points to the right of its day."""
+    from matplotlib.dates import date2num
     from matplotlib.transforms import offset_copy
 
     figure: Any = axes.figure
@@ -374,6 +375,10 @@ def _mark_points(
     axes.plot(days, points, "_-", linewidth=2.2, markersize=9, markeredgewidth=2.0, **look)
     look |= {"markeredgecolor": INK, "markersize": 7, "linestyle": ""}
     axes.plot(days[1:2], points[1:2], marker, label=label, **look)
+    # what is drawn aside makes no room for itself
+    at = date2num(day)  # type: ignore[no-untyped-call]
+    axes.update_datalim([(at, point) for point in points])
+    axes.autoscale_view()
 
 
 def _mark_as_of(axes: "Axes", as_of: np.datetime64) -> None:

@@ -4,9 +4,13 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from sheets import made_up
 
+from belief.backtest_plots import coverage_by_horizon as draw_coverage
 from belief.backtest_plots import figures
+from belief.backtest_sheet import coverage_by_horizon
+from belief.backtest_summary import columns_of
 from belief.models import MODELS
 
 MANY = {model: 0.0 for model in MODELS}
@@ -62,6 +66,27 @@ def test_the_band_around_the_reliability_holds_nine_in_ten_points_of_calibrated_
         share = (draw.uniform(size=(4000, windows, 1)) <= at / 100).mean(axis=1)
         inside = ((low - 1e-9 <= 100 * share - at) & (100 * share - at <= high + 1e-9)).mean(axis=0)
         assert inside.min() > 0.87 and inside[30:70].mean() < 0.96
+
+
+def test_the_coverage_by_horizon_is_hollow_where_windows_are_few():
+    table = made_up({"belief": 0.0}, n=60, horizons=(1, 5))
+    of_horizon = {horizon: columns_of(table, "belief", horizon) for horizon in (1, 5)}
+    shares = coverage_by_horizon(of_horizon, 90)
+    assert [share.group for share in shares] == ["1", "5"]
+    assert [share.reach is None for share in shares] == [False, True]
+    axes = Figure().subplots()
+    draw_coverage(axes, shares, {1: 60, 5: 12}, level=90, model="belief")
+    level, known, few = axes.get_lines()
+    assert list(level.get_ydata()) == [90, 90]
+    assert known.get_xydata().tolist() == [[0.0, 100.0 * shares[0].share]]
+    assert few.get_xydata().tolist() == [[1.0, 100.0 * shares[1].share]]
+    assert few.get_markerfacecolor() == "none" != known.get_markerfacecolor()
+    low, high = shares[0].reach
+    [bars] = axes.containers
+    [bar] = bars.lines[2][0].get_segments()
+    assert bar[:, 1].tolist() == pytest.approx([100.0 * low, 100.0 * high], rel=1e-12)
+    labels = [label.get_text() for label in axes.get_xticklabels()]
+    assert labels == ["1\n60 windows", "5\n12 windows:\ntoo few"]
 
 
 def test_years_are_joined_where_there_are_three_and_points_where_there_are_fewer():

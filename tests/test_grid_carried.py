@@ -107,6 +107,28 @@ def test_carrying_session_by_session_is_carrying_all_at_once(fitted, carried, nv
     assert models.carry(step, later) is step
 
 
+@pytest.mark.parametrize("n_blocks", [1, 7, 5000])
+def test_the_last_blocks_of_the_past_are_the_end_of_all(carried, later, n_blocks):
+    whole = models.transmat_over_time(carried, later)
+    np.testing.assert_allclose(whole.sum(axis=2), 1.0, rtol=1e-12)
+    last = models.transmat_over_time(carried, later, n_blocks=n_blocks)
+    np.testing.assert_array_equal(last, whole[-n_blocks:])
+    assert len(last) == min(n_blocks, len(whole))
+
+
+@pytest.mark.parametrize("model", ["belief", "grid_static"])
+def test_the_states_ahead_add_up_to_the_belief_that_sums_them_up(model):
+    held = models.belief(fitted_grid(model))
+    volatility, probability, regime = held.ahead
+    assert probability.sum() == pytest.approx(1.0, rel=1e-12)
+    assert (np.diff(volatility) > 0.0).all() and (np.diff(regime) >= 0).all()
+    assert set(regime.tolist()) == set(range(len(held.regimes)))
+    mean = float(np.sqrt(probability @ volatility**2))
+    assert mean == pytest.approx(held.volatility, rel=5e-3)  # memories mix states and weights
+    low, high = np.interp([0.05, 0.95], np.cumsum(probability) - 0.5 * probability, volatility)
+    assert held.volatility_interval_90 == pytest.approx((low, high), rel=1e-9)
+
+
 def test_what_is_carried_on_forecasts_and_believes_as_of_its_last_session(carried, later):
     held = models.belief(carried)
     assert held.as_of == LATER

@@ -18,7 +18,9 @@ from belief.fitted_model import FittedModel
 from belief.models import belief, fit, forecasts
 from belief.observations import observe
 from belief.plots import (
+    FORECAST_COLOUR,
     REGIME_COLOURS,
+    VIEW_COLOUR,
     belief_figure,
     belief_over_time,
     fan_chart,
@@ -28,6 +30,7 @@ from belief.plots import (
 from belief.posterior import REGIME_NAMES
 from belief.sessions import session_after
 from belief.sources import load_prices
+from belief.view import View
 
 AS_OF = np.datetime64("2024-03-01")
 HORIZONS = (1, 5, 19)
@@ -195,6 +198,76 @@ def test_the_price_axis_is_logarithmic_when_prices_span_more_than_a_factor_of_th
     # plain amounts, no powers of ten
     shown = [text.get_text() for text in axes.get_yticklabels()]
     assert all(text.replace(",", "").replace(".", "").isdigit() for text in shown), shown
+
+
+def marks(axes, colour):
+    """What is drawn in a colour as points: the three of a mark, then the middle one."""
+    return [
+        (list(line.get_xdata()), list(line.get_ydata()))
+        for line in axes.get_lines()
+        if line.get_color() == colour and line.get_marker() in ("_", "o", "D")
+    ]
+
+
+@pytest.mark.parametrize("horizon", [5, 40])
+def test_the_target_asked_about_is_marked_in_the_fan_and_beyond_it(
+    axes, fitted, prices, month, tmp_path, horizon
+):
+    [asked] = forecasts(fitted, prices, [session_after(AS_OF, horizon)])
+    fan_chart(axes, prices, month, asked=asked)
+    save(axes, tmp_path / "fan.png")
+    low, high = asked.interval(0.9)
+    whole, middle = marks(axes, FORECAST_COLOUR)
+    assert whole == ([asked.target] * 3, [low, asked.median, high])
+    assert middle == ([asked.target], [asked.median])
+    label = f"asked about: {asked.target},\nmedian and 90 % interval"
+    assert label in {text.get_text() for text in axes.get_legend().get_texts()}
+    assert f"to {max(asked.target, month[-1].target)}" in words(axes)
+    assert axes.get_xlim()[1] >= date2num(asked.target)
+    bottom, top = axes.get_ylim()
+    assert bottom < low and high < top
+    assert_readable(axes.figure)
+
+
+def test_what_came_after_is_drawn_apart_and_no_further_than_the_forecasts(
+    axes, prices, month, tmp_path
+):
+    came = load_prices("NVDA").closes_after(AS_OF)
+    fan_chart(axes, prices, month, came=came)
+    save(axes, tmp_path / "fan.png")
+    after, known = line(axes, "what came after"), line(axes, "close")
+    assert list(after.get_xdata()) == [AS_OF, *came.session[:19]]
+    assert list(after.get_ydata()) == [822.79, *came.close[:19]]
+    assert known.get_xdata()[-1] == AS_OF and len(known.get_xdata()) == 126
+    assert after.get_color() != known.get_color() and after.get_linestyle() == "--"
+    assert_readable(axes.figure)
+
+
+def test_a_view_stands_beside_the_mark_of_its_target(axes, prices, month, tmp_path):
+    fan_chart(axes, prices, month, asked=month[1], view=View(900.0, 700.0, 1200.0, 0.5))
+    save(axes, tmp_path / "fan.png")
+    whole, middle = marks(axes, VIEW_COLOUR)
+    assert whole == ([month[1].target] * 3, [700.0, 900.0, 1200.0])
+    assert middle == ([month[1].target], [900.0])
+    assert axes.get_ylim()[1] > 1200.0
+    own, beside = (
+        line.get_transform().transform((date2num(AS_OF), 900.0))[0]
+        for line in axes.get_lines()
+        if line.get_marker() in ("o", "D")
+    )
+    assert beside - own == pytest.approx(7.0 * axes.figure.dpi / 72.0)
+    assert_readable(axes.figure)
+
+
+def test_a_view_of_no_target_is_refused(axes, prices, month):
+    with pytest.raises(ValueError, match="a view is about a target"):
+        fan_chart(axes, prices, month, view=View(900.0, 700.0, 1200.0, 0.5))
+
+
+def test_a_target_asked_about_from_another_session_is_refused(axes, prices, month):
+    stranger = dataclasses.replace(month[0], origin=np.datetime64("2024-02-29"))
+    with pytest.raises(ValueError, match="a forecast of NVDA from 2024-02-29; the prices are of"):
+        fan_chart(axes, prices, month, asked=stranger)
 
 
 def test_a_fan_without_forecasts_is_refused(axes, prices):

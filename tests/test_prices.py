@@ -100,6 +100,34 @@ def test_quoted_closes_are_continuous_across_a_split(nvda):
     np.testing.assert_allclose(after.quoted_close()[-2:], [120.888, 121.79], rtol=1e-12)
 
 
+def test_what_came_after_a_day_is_in_its_dollars_through_later_splits(nvda):
+    came = nvda.closes_after(day("2024-03-01"))
+    assert (came.session[0], came.session[-1]) == (day("2024-03-04"), nvda.as_of)
+    tape = dict(zip(nvda.session.tolist(), nvda.close.tolist(), strict=True))
+    told = dict(zip(came.session.tolist(), came.close.tolist(), strict=True))
+    for text, ratio in (("2024-03-04", 1.0), ("2024-06-07", 1.0), ("2024-06-10", 10.0)):
+        assert told[day(text).item()] == pytest.approx(ratio * tape[day(text).item()], rel=1e-12)
+
+
+def test_what_came_after_an_old_day_goes_through_all_its_splits(nvda):
+    came = nvda.closes_after(day("2000-03-31"))
+    assert came.close[-1] == pytest.approx(480.0 * nvda.last_close, rel=1e-12)
+
+
+def test_without_splits_what_came_is_what_the_tape_said():
+    prices = make(walk())
+    came = prices.closes_after(prices.session[9])
+    np.testing.assert_array_equal(came.close, prices.close[10:])
+    np.testing.assert_array_equal(came.session, prices.session[10:])
+    assert prices.closes_after(prices.as_of).close.size == 0
+
+
+def test_what_came_after_a_day_that_is_no_session_is_refused(nvda):
+    for text in ("2024-03-02", "2025-02-18", "1999-01-21"):
+        with pytest.raises(ValueError, match=f"{text} is not a session of <Prices of NVDA"):
+            nvda.closes_after(day(text))
+
+
 def test_a_split_counts_only_from_its_own_session(nvda):
     before, at = nvda.until(day("2024-06-07")), nvda.until(day("2024-06-10"))
     assert before.splits == nvda.splits[:-1]

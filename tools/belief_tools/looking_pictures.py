@@ -102,8 +102,8 @@ def regimes(tool: ForecastTool, held: Belief) -> Picture:
 
     told = Told(
         f"Belief about the regimes in the past, as the model of {held.as_of} reads it",
-        f"At the close of {held.as_of}: {now}; likeliest, in sessions of {len(filtered):,}: "
-        f"{counts}",
+        f"At the close of {held.as_of}: {now}; the likeliest in how many of {len(filtered):,} "
+        f"sessions: {counts}",
     )
     return page_picture("regimes", Panels(1, 2.4), told, draw)
 

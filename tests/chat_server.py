@@ -67,6 +67,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     ending: str = "whole"  # "cut": closes halfway; "stall": says no more; "drip": a byte at a time
     silent: bool = False  # sends nothing at all, not even headers
+    pause: float = 0.0  # seconds before each event of a stream
 
 
 Script = Sequence[Answer] | Callable[[Request], Answer]
@@ -338,8 +339,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("content-length", str(len(answer.content) + (0 if whole else 1_000_000)))
         self.end_headers()
-        self.wfile.write(answer.content)
-        self.wfile.flush()
+        for piece in answer.content.splitlines(keepends=True) if answer.pause else [answer.content]:
+            if piece.strip():
+                self.server.ending.wait(answer.pause)
+            self.wfile.write(piece)
+            self.wfile.flush()
 
     def _end(self, answer: Answer) -> None:
         self.close_connection = self.close_connection or answer.silent or answer.ending != "whole"

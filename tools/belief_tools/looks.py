@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from belief.view import View
 from belief_tools import looking
 from belief_tools.forecast_tool import ForecastTool
 from belief_tools.once import Once
@@ -83,13 +84,21 @@ class Looks:
         with self._lock:
             return self._last.get(place)
 
-    def forecast(self, tool: ForecastTool, target: np.datetime64 | None, *, came: bool) -> str:
+    def forecast(
+        self,
+        tool: ForecastTool,
+        target: np.datetime64 | None,
+        *,
+        came: bool = False,
+        view: View | None = None,
+    ) -> str:
         """Markup of the forecast with more in it.
 
         Args:
             tool: what it shows.
             target: the session that is marked; None for none.
             came: whether what came after is shown.
+            view: what a person thinks of the target; None for none.
 
         Raises:
             BeliefError: there are no prices of it any more.
@@ -97,10 +106,10 @@ class Looks:
         after = self._desk.uncut(tool.prices.symbol) if came else None
 
         def draw() -> str:
-            section = looking.forecast_section(tool, target=target, came=after)
+            section = looking.forecast_section(tool, target=target, came=after, view=view)
             return section_html(section, name="forecast")
 
-        return self._fans.get((tool, str(target), after), draw)
+        return self._fans.get((tool, str(target), after, view), draw)
 
 
 def _drawn(tool: ForecastTool) -> Look:

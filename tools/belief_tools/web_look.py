@@ -9,6 +9,7 @@ from shiny import Inputs, Outputs, reactive, render, req, ui
 
 from belief.errors import BeliefError, UsageError
 from belief.models import target_session
+from belief.view import View
 from belief_tools import looking
 from belief_tools.forecast_tool import ForecastTool
 from belief_tools.looks import Look, Place
@@ -227,6 +228,7 @@ def _mark(sitting: Sitting, inputs: Inputs) -> None:
     @reactive.effect
     def _name_day() -> None:
         target = sitting.target()
+        sitting.view.set(None)  # it was of another day
         ui.update_date("target", value="" if target is None else str(target))
 
 
@@ -235,9 +237,11 @@ def _show_forecast(sitting: Sitting, inputs: Inputs, output: Outputs) -> None:
     more: reactive.Value[str] = reactive.Value("", name="more")
 
     @reactive.extended_task
-    async def draw(look: Look, target: np.datetime64 | None, came: bool) -> tuple[Look, str]:
+    async def draw(
+        look: Look, target: np.datetime64 | None, came: bool, view: View | None
+    ) -> tuple[Look, str]:
         drawn = await shared.drawing.run(
-            lambda: shared.looks.forecast(look.tool, target, came=came)
+            lambda: shared.looks.forecast(look.tool, target, came=came, view=view)
         )
         return look, drawn
 
@@ -249,7 +253,7 @@ def _show_forecast(sitting: Sitting, inputs: Inputs, output: Outputs) -> None:
         draw.cancel()
         more.set("")
         if look is not None and (came or target is not None):
-            draw(look, target, came)
+            draw(look, target, came, sitting.view())
 
     @reactive.effect
     def _end() -> None:

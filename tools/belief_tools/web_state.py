@@ -9,6 +9,7 @@ import numpy as np
 from shiny import reactive
 
 from belief.errors import UnknownSymbol
+from belief.view import View
 from belief_tools.busy import Busy
 from belief_tools.conversation import Connect, Dialogue
 from belief_tools.looks import Look, Looks, Place
@@ -122,6 +123,7 @@ class Sitting:
         place: the symbol and the session.
         look: what is seen there; None while there is nothing.
         target: the day that is marked; None for none.
+        view: of that day, as it was recorded last; None for none.
         problem: why there is nothing to show; empty when there is.
         refused: why what was picked or marked cannot be; empty when it can.
         refitted: grows when a refit has ended, and there may be something new to see.
@@ -132,6 +134,7 @@ class Sitting:
     place: "reactive.Value[Place]"
     look: "reactive.Value[Look | None]"
     target: "reactive.Value[np.datetime64 | None]"
+    view: "reactive.Value[View | None]"
     problem: "reactive.Value[str]"
     refused: "reactive.Value[str]"
     refitted: "reactive.Value[int]"
@@ -151,6 +154,7 @@ def sit_down(shared: Shared, visitor: str, place: Place) -> Sitting:
         place=reactive.Value(place, name="place"),  # unnamed, it looks for a name for long
         look=reactive.Value(shared.looks.ready(place), name="look"),
         target=reactive.Value(None, name="target"),
+        view=reactive.Value(None, name="view"),
         problem=reactive.Value("", name="problem"),
         refused=reactive.Value("", name="refused"),
         refitted=reactive.Value(0, name="refitted"),

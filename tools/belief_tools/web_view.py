@@ -23,8 +23,13 @@ def view(sitting: Sitting, inputs: Inputs, output: Outputs) -> None:
     shared = sitting.shared
 
     @reactive.extended_task
-    async def record(tool: ForecastTool, target: np.datetime64, held: View, note: str) -> Viewed:
-        return await shared.drawing.run(lambda: record_view(tool, target, held, note, shared.now()))
+    async def record(
+        tool: ForecastTool, target: np.datetime64, held: View, note: str
+    ) -> tuple[np.datetime64, View, Viewed]:
+        written = await shared.drawing.run(
+            lambda: record_view(tool, target, held, note, shared.now())
+        )
+        return target, held, written
 
     told: reactive.Value[Tag | None] = reactive.Value(None, name="told")
 
@@ -43,7 +48,11 @@ def view(sitting: Sitting, inputs: Inputs, output: Outputs) -> None:
     @reactive.effect
     def _end() -> None:
         if record.status() == "success":
-            told.set(_recorded(record.value()))
+            target, held, written = record.value()
+            with reactive.isolate():
+                if sitting.target() == target:  # unless another day is marked by now
+                    sitting.view.set(held)
+            told.set(_recorded(written))
         elif record.status() == "error":
             told.set(ui.p(in_words(record.error()), class_="problem"))
 

@@ -77,7 +77,7 @@ def opened(shared: Shared, query: Mapping[str, str]) -> Opened:
         day = parse_day(query["as_of"]) if "as_of" in query else None
     except BeliefError as error:
         problem = str(error)
-    place, prices = shared.place(symbol, day), shared.desk.uncut(symbol)
+    place, prices = shared.place(symbol, day), shared.prices(symbol)
     return Opened(
         symbols=shared.symbols(),
         symbol=symbol,

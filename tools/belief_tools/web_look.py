@@ -19,6 +19,8 @@ REFRESHED: Final = 10.0  # seconds until it is seen that a newer model was publi
 BROKEN: Final = "an error of this program; the log of the server has it"
 
 NO_DAY: Final = "no day is picked; write one as YYYY-MM-DD"
+NO_TARGET: Final = "no day is given that could be marked; write one as YYYY-MM-DD"
+NO_FORECAST: Final = "there is no forecast yet in which a day could be marked"
 
 log = logging.getLogger(__name__)
 
@@ -84,31 +86,34 @@ def _go_to(sitting: Sitting, symbol: str, day: np.datetime64) -> None:
         _offer_days(sitting, place)
 
 
-def _offer_days(sitting: Sitting, place: Place) -> None:
-    session = sitting.shared.desk.uncut(place.symbol).session
+def _offer_days(sitting: Sitting, place: Place, steps: int = 0) -> None:
+    """Have the calendar show a session, among all those that there are by now."""
+    session = sitting.shared.prices(place.symbol).session
     ui.update_date(
         "as_of",
         min=str(session[0]),
         max=str(session[-1]),
-        value=str(sitting.shared.session(place)),
+        value=str(sitting.shared.session(place, steps)),
     )
 
 
 def _follow_steps(sitting: Sitting, inputs: Inputs) -> None:
-    def steps(button: Any, steps: int | None) -> None:
+    def follow(button: Any, steps: int | None) -> None:
         @reactive.effect
         @reactive.event(button)
         def _step() -> None:
             place = sitting.place()
-            if steps is None:
-                place, moved = Place(place.symbol), 0
-            else:
-                moved = steps
-            ui.update_date("as_of", value=str(sitting.shared.session(place, moved)))
+            try:
+                if steps is None:
+                    _offer_days(sitting, Place(place.symbol))
+                else:
+                    _offer_days(sitting, place, steps)
+            except BeliefError as error:
+                sitting.refused.set(str(error))
 
-    steps(inputs.earlier, -1)
-    steps(inputs.later, 1)
-    steps(inputs.newest, None)
+    follow(inputs.earlier, -1)
+    follow(inputs.later, 1)
+    follow(inputs.newest, None)
 
 
 def _find(sitting: Sitting) -> None:
@@ -144,8 +149,9 @@ def _found(sitting: Sitting, look: Look) -> None:
         before, place = sitting.look(), sitting.place()
     sitting.problem.set("")
     sitting.look.set(look)
-    if place.as_of is None and before is not look:
-        _offer_days(sitting, place)  # a refit has brought a session
+    if place.as_of is None and before is not look:  # a refit has brought a session
+        session = look.tool.prices.session
+        ui.update_date("as_of", min=str(session[0]), max=str(session[-1]), value=str(session[-1]))
 
 
 def _tell(sitting: Sitting, output: Outputs) -> None:
@@ -217,9 +223,11 @@ def _mark(sitting: Sitting, inputs: Inputs) -> None:
     @reactive.event(inputs.mark)
     def _mark_day() -> None:
         day, look = inputs.target(), sitting.look()
-        if day is None or look is None:
-            return
         try:
+            if look is None:
+                raise UsageError(NO_FORECAST)
+            if day is None:
+                raise UsageError(NO_TARGET)
             sitting.target.set(target_session(np.datetime64(day, "D"), look.tool.prices.as_of))
             sitting.refused.set("")
         except BeliefError as error:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -9,6 +10,7 @@ import numpy as np
 from shiny import reactive
 
 from belief.errors import UnknownSymbol
+from belief.prices import Prices
 from belief.view import View
 from belief_tools.busy import Busy
 from belief_tools.conversation import Connect, Dialogue
@@ -19,6 +21,7 @@ from belief_tools.shared_desk import SharedDesk
 from belief_tools.talks import Said, Talks
 
 DRAWN_AT_ONCE: Final = 2
+FRESH: Final = 1.0  # seconds for which it is not asked whether there are newer prices
 
 
 class Shared:
@@ -48,6 +51,7 @@ class Shared:
         self.looks = Looks(desk)
         self.talks = Talks(self._begin, connect)
         self.refitting = Refitting()
+        self._prices: dict[str, tuple[float, Prices]] = {}
         self.drawing, self.fitting = Busy(DRAWN_AT_ONCE), Busy(1)
 
     def _begin(self, as_of: np.datetime64 | None) -> Dialogue:
@@ -87,6 +91,23 @@ class Shared:
             raise UnknownSymbol(f"there are no prices of {symbol[:20]!r}, only of {named}")
         return upper
 
+    def prices(self, symbol: str) -> Prices:
+        """All prices of a symbol, as they were at most a moment ago.
+
+        To see whether there are newer ones costs more than all else that a pick costs, and nothing
+        else is done meanwhile.
+
+        Args:
+            symbol: one of `symbols`.
+
+        Raises:
+            BeliefError: there are none any more, or the store fails.
+        """
+        known, now = self._prices.get(symbol), time.monotonic()
+        if known is None or now - known[0] > FRESH:
+            known = self._prices[symbol] = now, self.desk.uncut(symbol)
+        return known[1]
+
     def place(self, symbol: str, day: np.datetime64 | None) -> Place:
         """What is looked at when a symbol and a day are picked.
 
@@ -94,7 +115,7 @@ class Shared:
             symbol: one of `symbols`.
             day: None, or one that may be no session: the last one before it counts.
         """
-        session = self.desk.uncut(symbol).session
+        session = self.prices(symbol).session
         if day is None or day >= session[-1]:
             return Place(symbol)
         last = int(np.searchsorted(session, day, side="right")) - 1
@@ -107,7 +128,7 @@ class Shared:
             place: what is looked at.
             steps: sessions later; earlier where negative.
         """
-        session = self.desk.uncut(place.symbol).session
+        session = self.prices(place.symbol).session
         at = session.size - 1 if place.as_of is None else int(np.searchsorted(session, place.as_of))
         found: np.datetime64 = session[min(max(at + steps, 0), session.size - 1)]
         return found

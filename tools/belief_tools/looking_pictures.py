@@ -115,8 +115,7 @@ def staying(tool: ForecastTool, held: Belief) -> Picture:
         tool: its prices and model.
         held: what the model believes at the last session.
     """
-    # blocks of moves are aligned to the end, and lie between one session more
-    session = tool.prices.session[1:][-(N_BLOCKS * BLOCK_LENGTH + 1) :]
+    session = tool.prices.session[1:][-SESSIONS_SHOWN:]  # the first has no return
     transmat = models.transmat_over_time(tool.fitted, tool.prices, n_blocks=N_BLOCKS)
     now = [f"{100.0 * share:.1f} %" for share in np.diag(held.transition_matrix).tolist()]
 

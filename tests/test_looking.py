@@ -269,7 +269,7 @@ def test_the_volatility_is_told_as_belief_now_tells_it(tool):
     low, high = (100 * end for end in told.volatility_interval_90)
     assert section.pictures[0].alt.startswith(
         f"Volatility {100 * told.volatility:.0f} % a year, 90 % of the belief between {low:.0f} "
-        f"and {high:.0f} %; next session "
+        f"and {high:.0f} %; by regime "
     )
     [table] = section.tables
     assert table.folded and [row[0] for row in table.rows] == [r["name"] for r in told.regimes]
@@ -278,12 +278,12 @@ def test_the_volatility_is_told_as_belief_now_tells_it(tool):
         assert row[4:] == [f"{100 * regime['volatility']:.0f} %", f"{regime['sessions_left']}"]
 
 
-def test_the_next_session_is_where_the_matrix_in_force_leads(tool):
-    """Up to what regimes do not tell of the states in them, the probabilities ahead follow."""
+def test_the_regimes_of_the_next_session_are_those_of_its_states(tool, sections):
     held = models.belief(tool.fitted)
-    now = np.array([regime.probability for regime in held.regimes])
-    cells = [float(row[3].removesuffix(" %")) for row in belief_section(tool).tables[0].rows]
-    np.testing.assert_allclose(cells, 100 * now @ held.transition_matrix, rtol=0.0, atol=0.06)
+    for place, row in enumerate(sections[1].tables[0].rows):
+        share = 100 * held.ahead.probability[held.ahead.regime == place].sum()
+        assert float(row[3].removesuffix(" %")) == pytest.approx(share, abs=0.06)
+        assert f"{row[0]} {share:.1f} %" in sections[1].pictures[0].alt
 
 
 def test_a_model_that_says_nothing_of_the_last_session_leaves_it_out(tool, monkeypatch):
@@ -336,6 +336,8 @@ def test_a_short_history_and_a_model_of_few_states_are_shown_too(model):
     assert drawn[3].words == [f"No track record is kept of forecasts by the model {model}."]
     told = drawn[2].pictures[0].alt
     assert f"of {len(prices.session) - 1} sessions" in told
+    # the regime of the next session is not known, even where that of the last one is
+    assert "100.0 %" not in [row[3] for row in drawn[1].tables[0].rows]
     names = [regime.name for regime in models.belief(few.fitted).regimes]
     assert [row[0] for row in drawn[2].tables[0].rows] == names
 

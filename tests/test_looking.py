@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from daily import short_history
 from pages import Page
 from playwright.sync_api import sync_playwright
 from replayed import with_garbage_after
@@ -15,7 +16,13 @@ from belief.sessions import session_after
 from belief.sources import load_prices
 from belief.track_record import COLUMNS, Scored, bundled_scores
 from belief.view import View
-from belief_tools import belief_tool, forecast_tool, record_pictures, record_tool
+from belief_tools import (
+    belief_tool,
+    forecast_tool,
+    looking_pictures,
+    record_pictures,
+    record_tool,
+)
 from belief_tools.belief_table import last_session_lines
 from belief_tools.forecast_tool import ForecastTool, cents, money
 from belief_tools.looking import (
@@ -262,7 +269,7 @@ def test_the_volatility_is_told_as_belief_now_tells_it(tool):
     low, high = (100 * end for end in told.volatility_interval_90)
     assert section.pictures[0].alt.startswith(
         f"Volatility {100 * told.volatility:.0f} % a year, 90 % of the belief between {low:.0f} "
-        f"and {high:.0f} %; next session "
+        f"and {high:.0f} %; by regime "
     )
     [table] = section.tables
     assert table.folded and [row[0] for row in table.rows] == [r["name"] for r in told.regimes]
@@ -271,12 +278,12 @@ def test_the_volatility_is_told_as_belief_now_tells_it(tool):
         assert row[4:] == [f"{100 * regime['volatility']:.0f} %", f"{regime['sessions_left']}"]
 
 
-def test_the_next_session_is_where_the_matrix_in_force_leads(tool):
-    """Up to what regimes do not tell of the states in them, the probabilities ahead follow."""
+def test_the_regimes_of_the_next_session_are_those_of_its_states(tool, sections):
     held = models.belief(tool.fitted)
-    now = np.array([regime.probability for regime in held.regimes])
-    cells = [float(row[3].removesuffix(" %")) for row in belief_section(tool).tables[0].rows]
-    np.testing.assert_allclose(cells, 100 * now @ held.transition_matrix, rtol=0.0, atol=0.06)
+    for place, row in enumerate(sections[1].tables[0].rows):
+        share = 100 * held.ahead.probability[held.ahead.regime == place].sum()
+        assert float(row[3].removesuffix(" %")) == pytest.approx(share, abs=0.06)
+        assert f"{row[0]} {share:.1f} %" in sections[1].pictures[0].alt
 
 
 def test_a_model_that_says_nothing_of_the_last_session_leaves_it_out(tool, monkeypatch):
@@ -318,6 +325,35 @@ def test_the_pictures_of_the_regimes_tell_their_figures(tool, sections):
         assert f"{regime.name} {100 * share:.1f} %" in staying.alt
     counts = re.findall(r" ([\d,]*\d)", stacked.alt.rpartition("of 1,260 sessions:")[2])
     assert sum(int(count.replace(",", "")) for count in counts) == 1260
+
+
+@pytest.mark.parametrize("model", ["few_state_memory", "few_state_static", "chain"])
+def test_a_short_history_and_a_model_of_few_states_are_shown_too(model):
+    prices = short_history("2024-05-31")
+    few = ForecastTool(prices, models.fit(model, prices), None)
+    drawn = [draw(few) for draw in SECTIONS]
+    assert [len(section.pictures) for section in drawn] == [1, 1, 2, 0]
+    assert drawn[3].words == [f"No track record is kept of forecasts by the model {model}."]
+    told = drawn[2].pictures[0].alt
+    assert f"of {len(prices.session) - 1} sessions" in told
+    # the regime of the next session is not known, even where that of the last one is
+    assert "100.0 %" not in [row[3] for row in drawn[1].tables[0].rows]
+    names = [regime.name for regime in models.belief(few.fitted).regimes]
+    assert [row[0] for row in drawn[2].tables[0].rows] == names
+
+
+def test_the_panels_are_the_end_of_what_the_model_reads_in_the_whole_past(tool, monkeypatch):
+    handed = []
+    monkeypatch.setattr(
+        looking_pictures,
+        "staying_over_time",
+        lambda panels, *handed_over: handed.append(handed_over),
+    )
+    looking_pictures.staying(tool, models.belief(tool.fitted))
+    [(_, session, transmat)] = handed
+    whole = models.transmat_over_time(tool.fitted, tool.prices)
+    np.testing.assert_array_equal(transmat, whole[-60:])
+    np.testing.assert_array_equal(session, tool.prices.session[-1260:])
 
 
 # The track record

@@ -201,7 +201,8 @@ def _targets(fan: Sequence[Forecast]) -> Table:
 
 def _regimes(held: Belief) -> Table:
     head = ["regime", "belief", "before", "next session", "volatility", "sessions left"]
-    ahead = looking_pictures.shares_ahead(held)
+    now = np.array([regime.probability for regime in held.regimes])
+    ahead = (now @ held.transition_matrix).tolist()
     rows = [
         [
             regime.name,

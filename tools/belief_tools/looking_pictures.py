@@ -64,24 +64,18 @@ def volatility(held: Belief) -> Picture:
     """
     low, high = (100.0 * end for end in held.volatility_interval_90)
     band = f", 90 % of the belief between {low:.0f} and {high:.0f} %" if low < high else ""
-    ahead = _listed(held, [f"{100.0 * share:.1f} %" for share in shares_ahead(held)])
+    shares = [
+        held.ahead.probability[held.ahead.regime == place].sum()
+        for place in range(len(held.regimes))
+    ]
+    ahead = _listed(held, [f"{100.0 * share:.1f} %" for share in shares])
     told = Told(
         "How probable each volatility is in the next session",
-        f"Volatility {100.0 * held.volatility:.0f} % a year{band}; next session {ahead}",
+        f"Volatility {100.0 * held.volatility:.0f} % a year{band}; by regime {ahead}",
     )
     return page_picture(
         "volatility", Panels(1, 2.4), told, lambda panels: volatility_belief(panels[0], held)
     )
-
-
-def shares_ahead(held: Belief) -> list[float]:
-    """Probability of each regime in the next session, quietest first.
-
-    Args:
-        held: the belief.
-    """
-    ahead, places = held.ahead, range(len(held.regimes))
-    return [float(ahead.probability[ahead.regime == place].sum()) for place in places]
 
 
 def regimes(tool: ForecastTool, held: Belief) -> Picture:
@@ -115,8 +109,7 @@ def staying(tool: ForecastTool, held: Belief) -> Picture:
         tool: its prices and model.
         held: what the model believes at the last session.
     """
-    # blocks of moves are aligned to the end, and lie between one session more
-    session = tool.prices.session[1:][-(N_BLOCKS * BLOCK_LENGTH + 1) :]
+    session = tool.prices.session[1:][-SESSIONS_SHOWN:]  # the first has no return
     transmat = models.transmat_over_time(tool.fitted, tool.prices, n_blocks=N_BLOCKS)
     now = [f"{100.0 * share:.1f} %" for share in np.diag(held.transition_matrix).tolist()]
 

@@ -19,6 +19,7 @@ from belief.sessions import parse_day
 from belief_tools.desk import USUAL
 from belief_tools.ledger_page import entry_page
 from belief_tools.looks import Place
+from belief_tools.page_messages import OnlyItsOwn
 from belief_tools.serving import LIVE
 from belief_tools.web_ask import ask
 from belief_tools.web_layout import Opened, document
@@ -42,8 +43,7 @@ def application(shared: Shared) -> Starlette:
 
     def serve(inputs: Inputs, output: Outputs, session: Session) -> None:
         with reactive.isolate():
-            place = shared.place(inputs.symbol(), np.datetime64(inputs.as_of(), "D"))
-        sitting = sit_down(shared, _visitor(session), place)
+            sitting = sit_down(shared, _visitor(session), _place(shared, inputs))
         for part in (look, ask, view, refit):
             part(sitting, inputs, output)
 
@@ -58,7 +58,7 @@ def application(shared: Shared) -> Starlette:
     shiny = App(page, serve)
     shiny.sanitize_errors = True
     return Starlette(
-        routes=[Route("/ledger/{name}", entry), Mount("/", app=shiny)],
+        routes=[Route("/ledger/{name}", entry), Mount("/", app=OnlyItsOwn(shiny))],
         middleware=[Middleware(GZipMiddleware, minimum_size=SMALL)],
         lifespan=lambda _: _lifespan(shiny),
     )
@@ -97,6 +97,16 @@ def _drawn(shared: Shared, place: Place) -> Iterator[tuple[str, str]]:
         yield "title", str(heading(look.tool))
         yield "standing", str(standing_line(look.tool))
         yield from look.sections.items()
+
+
+def _place(shared: Shared, inputs: Inputs) -> Place:
+    """What the page was opened with, if that is to be had."""
+    day = inputs.as_of()
+    try:
+        symbol = shared.known(inputs.symbol())
+        return shared.place(symbol, None if day is None else np.datetime64(day, "D"))
+    except BeliefError:  # why, is told where it is looked for
+        return Place(USUAL)
 
 
 def _visitor(session: Session) -> str:

@@ -85,7 +85,8 @@ def _is_sound(name: str, value: Any) -> bool:
     judge = KNOWN.get(name)
     if judge is not None:
         return judge(value)
-    return name.startswith((".clientdata_", "chat_")) and ":" not in name and _is_plain(value)
+    others = name.startswith((".clientdata_", "chat_")) and ":" not in name
+    return others and name != "chat_user_input" and _is_plain(value)
 
 
 def _is_count(value: Any) -> bool:

@@ -107,6 +107,22 @@ def summary(request: Request) -> str:
     return f"{json.loads(request.tool_results[-1])['summary']}."
 
 
+class Model:
+    """A language model whose words and troubles are those of the test that runs."""
+
+    def __init__(self):
+        self.become()
+
+    def become(self, says=None, *, pause=0.0, failure=None):
+        self.asked = []
+        self._answer, self._failure = speaks(says, pause=pause), failure
+
+    def __call__(self, request):
+        if request.forced_tool is not None:
+            self.asked.append(request.messages[-1]["content"])
+        return self._failure or self._answer(request)
+
+
 # The browser
 
 

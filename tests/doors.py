@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import functools
 import threading
+import time
 
 import uvicorn
 from websockets.sync.client import connect
@@ -37,3 +38,11 @@ def websocket(url, origin=None, **headers):
     """An open websocket of an address that `serving` gives."""
     at = url.replace("http://", "ws://") + "websocket/"
     return connect(at, origin=origin, additional_headers=headers, proxy=None, open_timeout=10)
+
+
+def in_time(happens):
+    """Whether something happens within some seconds: a server sees the end of others later."""
+    until = time.monotonic() + 5
+    while not (happened := happens()) and time.monotonic() < until:
+        time.sleep(0.02)
+    return happened

@@ -6,15 +6,20 @@ import time
 
 import httpx2
 import pytest
-from doors import serving, websocket
+from doors import in_time, serving, websocket
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
-from websockets.exceptions import ConnectionClosed, InvalidMessage
+from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from belief.errors import UsageError
 from belief_tools import http_door
-from belief_tools.http_door import LARGEST_MESSAGE, token_for
+from belief_tools.http_door import (
+    LARGEST_MESSAGE,
+    BoundedConnection,
+    BoundedWebsocket,
+    token_for,
+)
 
 PART, PARTS = b"x" * 65536, 400  # more than what both sides of a connection keep
 
@@ -28,9 +33,11 @@ def much(request):
 
 
 async def echo(asked):
-    """Say what is said; flood who says so."""
+    """Say what is said; flood who says so, and leave who says bye."""
     await asked.accept()
     async for text in asked.iter_text():
+        if text == "bye":
+            return
         for _ in range(PARTS if text == "flood" else 1):
             await asked.send_text(PART.decode() if text == "flood" else text)
 
@@ -42,7 +49,9 @@ HANDSHAKE = (
     b"GET /websocket/ HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
-FLOOD = bytes([0x81, 0x85, 0, 0, 0, 0]) + b"flood"  # a frame with a mask of zeros
+# frames with a mask of zeros
+FLOOD = bytes([0x81, 0x85, 0, 0, 0, 0]) + b"flood"
+BYE = bytes([0x81, 0x83, 0, 0, 0, 0]) + b"bye"
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +60,23 @@ def url():
         yield at
 
 
+@pytest.fixture
+def roomy(monkeypatch):
+    """The server keeps whatever is not taken, as it does with a little of it always."""
+    for kind in (BoundedConnection, BoundedWebsocket):
+
+        def connection_made(self, transport, made=kind.connection_made):
+            made(self, transport)
+            transport.set_write_buffer_limits(high=10**9)
+
+        monkeypatch.setattr(kind, "connection_made", connection_made)
+
+
 def says_hello(url):
-    return httpx2.get(url, timeout=10, trust_env=False).text == "hello"
+    try:
+        return httpx2.get(url, timeout=10, trust_env=False).text == "hello"
+    except httpx2.TransportError:
+        return False
 
 
 def opened(url, content=b""):
@@ -95,16 +119,15 @@ def test_a_message_that_is_too_large_ends_its_websocket_alone(url):
     assert says_hello(url)
 
 
-def test_open_websockets_have_their_places_among_the_connections(url, monkeypatch):
+def test_open_websockets_have_their_places_among_the_connections(monkeypatch):
     monkeypatch.setattr(http_door, "MOST_CONNECTIONS", 5)
-    with contextlib.ExitStack() as places:
+    with serving(APP) as url, contextlib.ExitStack() as places:
         held = [places.enter_context(websocket(url)) for _ in range(5)]
-        with pytest.raises(httpx2.TransportError):
-            says_hello(url)
-        with pytest.raises((ConnectionError, EOFError, InvalidMessage)):
+        assert not says_hello(url)
+        with pytest.raises((ConnectionError, EOFError, WebSocketException)):
             websocket(url)
         held[0].close()
-        assert says_hello(url)
+        assert in_time(lambda: says_hello(url))
         held[1].send("here")
         assert held[1].recv(timeout=5) == "here"
 
@@ -124,6 +147,16 @@ def test_beside_many_idle_connections_pages_and_websockets_work(url):
 
 @pytest.mark.parametrize("asked", [b"", FLOOD])
 def test_a_websocket_whose_other_side_is_gone_ends(monkeypatch, asked):
+    assert_ended(monkeypatch, asked)
+
+
+@pytest.mark.parametrize("asked", [FLOOD, FLOOD + BYE])
+def test_so_does_one_that_was_closed_before_all_was_taken(monkeypatch, asked, roomy):
+    assert_ended(monkeypatch, asked)
+
+
+def assert_ended(monkeypatch, asked):
+    """Assert that a websocket that asks something, then takes nothing, does not stay."""
     monkeypatch.setattr(http_door, "PULSE", 0.2)
     with serving(APP) as url:
         gone = opened(url, HANDSHAKE)
@@ -143,8 +176,21 @@ def test_a_websocket_that_answers_pings_stays(monkeypatch):
         assert said.recv(timeout=5) == "here"
 
 
-@pytest.mark.parametrize("more", [b"", b"Connection: close\r\n"])
+CLOSING = pytest.mark.parametrize("more", [b"", b"Connection: close\r\n"])
+
+
+@CLOSING
 def test_an_answer_that_nobody_takes_is_given_up(url, monkeypatch, more):
+    assert_given_up(url, monkeypatch, more)
+
+
+@CLOSING
+def test_so_is_the_last_of_it(url, monkeypatch, more, roomy):
+    assert_given_up(url, monkeypatch, more)
+
+
+def assert_given_up(url, monkeypatch, more):
+    """Assert that a connection that takes no answer does not stay."""
     monkeypatch.setattr(http_door, "WHOLE_WITHIN", 0.3)
     idle = opened(url, b"GET /much HTTP/1.1\r\nHost: localhost\r\n" + more + b"\r\n")
     time.sleep(1.0)

@@ -75,7 +75,7 @@ EDGES = {
     "cli": {"cli_evaluate", "cli_mcp", "cli_serve", "cli_store"},
     "cli_evaluate": set(),
     "cli_mcp": {"http_door", "mcp_http", "mcp_server"},
-    "cli_serve": {"http_door", "page_access", "web", "web_state"},
+    "cli_serve": {"http_door", "page_access", "page_token", "web", "web_state"},
     "cli_store": set(),
     "http_door": set(),
     "mcp_http": {"http_door"},

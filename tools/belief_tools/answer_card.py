@@ -79,14 +79,14 @@ def error_card(error: BeliefError, written: Written | None = None) -> Tag:
 
 
 def coming_card(text: str, waiting: str) -> Tag:
-    """An answer that is on its way.
+    """An answer that is on its way; more of the text can be put behind it.
 
     Args:
         text: what of it may be shown so far.
         waiting: what is waited for.
     """
     begun = tags.p(printable(text), class_="answer-text") if text else None
-    return tags.div(begun, tags.p(one_line(waiting), class_="answer-waiting"), class_="answer")
+    return tags.div(tags.p(one_line(waiting), class_="answer-waiting"), begun, class_="answer")
 
 
 # ---- the text ----

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from belief_tools.web_state import Shared
 
 HOST, PORT = "127.0.0.1", 8050
-TOKEN = "BELIEF_PAGE_TOKEN"
 INTERRUPTED = 130
 
 app = typer.Typer(rich_markup_mode=None)
@@ -25,7 +24,9 @@ app = typer.Typer(rich_markup_mode=None)
 def serve(
     host: Annotated[
         str,
-        typer.Option(help=f"Address to listen at; any that other machines reach wants a {TOKEN}."),
+        typer.Option(
+            help="Address to listen at; any that other machines reach wants a BELIEF_PAGE_TOKEN."
+        ),
     ] = HOST,
     port: Annotated[int, typer.Option(help="Port to listen at; 0 for any that is free.")] = PORT,
     stale_ok: Annotated[
@@ -43,6 +44,7 @@ def serve(
     log_to_stderr()
     from belief_tools import http_door
     from belief_tools.page_access import PageAccess
+    from belief_tools.page_token import TOKEN
     from belief_tools.web import application
 
     token = http_door.token_for(host, os.environ, TOKEN)

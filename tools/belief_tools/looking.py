@@ -146,7 +146,7 @@ def _events(tool: ForecastTool, horizon: int) -> str:
 def _viewed(view: View) -> str:
     return (
         f"Your view: {money(view.median)}, 90 % chance between {money(view.low)} and "
-        f"{money(view.high)}, with a confidence of {view.confidence:.0%} against the belief."
+        f"{money(view.high)}, with a confidence of {100.0 * view.confidence:.0f} % against the belief."
     )
 
 

@@ -101,7 +101,7 @@ def regimes(tool: ForecastTool, held: Belief) -> Picture:
         belief_over_time(panels[0], held, session, filtered)
 
     told = Told(
-        "Belief about the regimes, as today's parameters read the past",
+        f"Belief about the regimes in the past, as the model of {held.as_of} reads it",
         f"At the close of {held.as_of}: {now}; likeliest, in sessions of {len(filtered):,}: "
         f"{counts}",
     )

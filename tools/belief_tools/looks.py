@@ -1,5 +1,7 @@
 """What the page shows of each symbol and session, drawn once for all who look at it."""
 
+import threading
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
@@ -58,7 +60,8 @@ class Looks:
         self._desk = desk
         self._looks: Once[Look] = Once(MOST_DRAWN)
         self._fans: Once[str] = Once(MOST_FANS)
-        self._newest: dict[Place, Look] = {}
+        self._last: OrderedDict[Place, Look] = OrderedDict()
+        self._lock = threading.Lock()
 
     def look(self, place: Place) -> Look:
         """What is seen at a place; for a session of the past a model may have to be fitted.
@@ -68,13 +71,17 @@ class Looks:
         """
         tool = self._desk.tool(place.symbol, place.as_of)
         look = self._looks.get(tool, lambda: _drawn(tool))
-        if place.as_of is None:
-            self._newest[place] = look
+        with self._lock:
+            self._last[place] = look
+            self._last.move_to_end(place)
+            while len(self._last) > MOST_DRAWN:
+                self._last.popitem(last=False)
         return look
 
     def ready(self, place: Place) -> Look | None:
-        """What was seen when somebody looked last, at a newest session; nothing is drawn now."""
-        return self._newest.get(place)
+        """What was seen when somebody looked there last; nothing is drawn now."""
+        with self._lock:
+            return self._last.get(place)
 
     def forecast(self, tool: ForecastTool, target: np.datetime64 | None, *, came: bool) -> str:
         """Markup of the forecast with more in it.

@@ -19,7 +19,7 @@ from belief_tools.http_door import LARGEST_BODY, bearer, is_loopback
 from belief_tools.page_token import COOKIE, FIELD, PageToken, asking
 
 PAGE, WEBSOCKET, FILES, ICON = "/", "/websocket/", "/lib/", "/favicon.ico"
-ENTRIES = "/ledger/"
+ENTRIES: Final = "/ledger/"
 VISITOR: Final = "belief_visitor"  # cookie
 VISITOR_ID: Final = re.compile("[A-Za-z0-9_-]{43}")
 RANDOM_BYTES: Final = 32  # of a visitor's id; in 43 characters
@@ -35,6 +35,7 @@ FOREIGN: Final = (
 )
 AGAIN: Final = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><title>Belief</title>'
+    '<meta name="color-scheme" content="light dark">'
     '<meta http-equiv="refresh" content="0;url={0}"><a href="{0}">Open the page</a>'
 )
 
@@ -42,8 +43,8 @@ AGAIN: Final = (
 class PageAccess:
     """Stands before the page: lets through what its own visitors ask of it.
 
-    A request that goes through has the visitor's id in ``scope["state"]["visitor"]``; so has every
-    websocket.
+    A request for the page has the visitor's id in ``scope["state"]["visitor"]`` when it goes
+    through; so has every websocket.
     """
 
     def __init__(self, app: ASGIApp, *, host: str, token: str | None) -> None:
@@ -73,7 +74,7 @@ class PageAccess:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         headed = self._headed(send, scope)
-        response = self._refused(request) or await self._asked(request) or _amiss(request)
+        response = self._refused(request) or await self._asked(request) or _lacking(request)
         if response is not None:
             await response(scope, receive, headed)
             return
@@ -110,7 +111,9 @@ class PageAccess:
         if named is None or (self._hosts is not None and named[1] not in self._hosts):
             return PlainTextResponse(NOT_HERE, 421)
         origins = connection.headers.getlist("origin")
-        if any(each.lower() not in (f"http://{host}", f"https://{host}") for each in origins):
+        is_own = all(each.lower() in (f"http://{host}", f"https://{host}") for each in origins)
+        is_part = connection.headers.get("sec-fetch-dest") != "document"
+        if not is_own or (_comes_from_another_site(connection) and is_part):
             return PlainTextResponse(FOREIGN, 403)
         length = connection.headers.get("content-length", "0")
         return PlainTextResponse(TOO_LARGE, 413) if int(length) > LARGEST_BODY else None
@@ -120,8 +123,6 @@ class PageAccess:
         path, method = request.scope["path"], request.method
         if path == ICON:
             return Response(status_code=204)
-        if method not in ("GET", "HEAD", "POST"):
-            return PlainTextResponse("GET and POST are all.", 405)
         if (
             self._token is not None
             and path == PAGE
@@ -165,6 +166,7 @@ class PageAccess:
                 lasts = scope["path"].startswith(FILES) and message["status"] < 400
                 headers["cache-control"] = "private, max-age=3600" if lasts else "no-store"
                 headers["content-security-policy"] = self._policy
+                # with no referrer at all a browser gives no origin to the form of the token
                 headers["referrer-policy"] = "same-origin"
                 headers["x-content-type-options"] = "nosniff"
             await send(message)
@@ -191,12 +193,11 @@ class PageAccess:
 def policy() -> str:
     """What a browser may load and run on the page: nothing that is not the page's own.
 
-    Shiny has a few short scripts in the head of the page, and styles in its elements.
+    Shiny has a few short scripts in the head of every page, and styles in its elements.
     """
-    from shiny.ui import input_date, page_fluid
+    from shiny.ui import page_fluid
 
-    content = page_fluid(input_date("day", "Day"))  # whose calendar brings a script too
-    heads = "".join(str(each.head) for each in content.get_dependencies())
+    heads = "".join(str(each.head) for each in page_fluid().get_dependencies())
     scripts = re.findall("<script>(.*?)</script>", heads, re.DOTALL)
     digests = [base64.b64encode(hashlib.sha256(each.encode()).digest()) for each in scripts]
     known = "".join(f" 'sha256-{each.decode()}'" for each in digests)
@@ -218,20 +219,17 @@ def _visitor(connection: HTTPConnection) -> str | None:
     return given if VISITOR_ID.fullmatch(given) else None
 
 
-def _amiss(request: Request) -> Response | None:
+def _lacking(request: Request) -> Response | None:
     """What is answered where there is nothing: Shiny would also take files, which no one needs."""
     path = request.scope["path"]
-    if path != PAGE and not path.startswith((FILES, ENTRIES)):
-        return PlainTextResponse("There is nothing here.", 404)
-    if request.method == "POST":
-        return PlainTextResponse("This is only to be read.", 405)
-    return None
+    if path == PAGE or path.startswith((FILES, ENTRIES)):
+        return None
+    return PlainTextResponse("There is nothing here.", 404)
 
 
-def _comes_from_another_site(request: Request) -> bool:
-    """Whether a browser follows a link of another site, without the cookies that are ours."""
-    sent = request.headers.get
-    return sent("sec-fetch-site") == "cross-site" and sent("sec-fetch-mode") == "navigate"
+def _comes_from_another_site(connection: HTTPConnection) -> bool:
+    """Whether a browser says so; it leaves out the cookies that are ours."""
+    return connection.headers.get("sec-fetch-site") == "cross-site"
 
 
 def _again(request: Request) -> Response:

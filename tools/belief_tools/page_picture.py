@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 # Of a picture and around its panels, inches; to the right there is room for a legend.
-WIDTH, LEFT, RIGHT, TOP, BOTTOM = 9.0, 0.85, 2.05, 0.5, 0.55
+WIDTH, LEFT, RIGHT, TOP, BOTTOM = 9.0, 0.9, 2.2, 0.5, 0.55
 
 
 class Panels(NamedTuple):

@@ -49,7 +49,7 @@ def coverage(tool: ForecastTool, records: Sequence[TrackRecord]) -> Picture:
         "many windows as do not overlap",
         "; ".join(_shares_in_figures(shares, place) for place in range(len(records))),
     )
-    return page_picture("coverage", Panels(len(LEVELS), 1.1, 0.15, BELOW), told, draw)
+    return page_picture("coverage", Panels(len(LEVELS), 1.4, 0.2, BELOW), told, draw)
 
 
 def skill(tool: ForecastTool, records: Sequence[TrackRecord]) -> Picture:
@@ -80,7 +80,7 @@ def skill(tool: ForecastTool, records: Sequence[TrackRecord]) -> Picture:
         "shown",
         f"Gained {'; '.join(figures)}",
     )
-    return page_picture("skill", Panels(len(REFERENCES), 1.1, 0.15, BELOW), told, draw)
+    return page_picture("skill", Panels(len(REFERENCES), 1.4, 0.2, BELOW), told, draw)
 
 
 def calibration(tool: ForecastTool, records: Sequence[TrackRecord]) -> Picture:

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
-from htmltools import Tag, TagList
+from htmltools import Tag, TagList, tags
 from shiny import Inputs, Outputs, reactive, render, ui
 from shinychat import Chat
 
@@ -37,9 +37,11 @@ def ask(sitting: Sitting, inputs: Inputs, output: Outputs) -> None:
 
     @output
     @render.ui
-    def asked_as_of() -> Tag:
-        day = sitting.shared.session(sitting.place())
-        return ui.p(f"Answers rest on what was known at the close of {day}.")
+    def asked_as_of() -> Tag | None:
+        look = sitting.look()
+        if look is None:
+            return None
+        return ui.p(f"Answers rest on what was known at the close of {look.tool.prices.as_of}.")
 
 
 def _take_questions(sitting: Sitting, chat: Chat) -> None:
@@ -89,19 +91,41 @@ def _begin_anew(sitting: Sitting, inputs: Inputs, chat: Chat) -> None:
 
 async def _coming(sitting: Sitting, chat: Chat, said: Said, place: Place) -> AsyncIterator[TagList]:
     """Show an answer while it comes, for as long as its conversation is the one that is shown."""
-    seen = -1
     async with chat.message_stream_context() as message:
-        while _is_shown(sitting, place):
-            if said.changes == seen:
-                await asyncio.sleep(GLANCE)
-                continue
-            seen, done = said.changes, said.done
-            await message.replace(_so_far(said))
-            if done:
-                await _mark_target(sitting, said, place)
-                break
+        shown = Shown()
+        while _is_shown(sitting, place) and not shown.done:
+            now = Shown(said.begun, len(said.replies), said.coming, said.done)
+            more = now.beyond(shown)
+            if more is None:
+                await message.replace(_so_far(said))
+            elif more:
+                await message.append(TagList(tags.span(printable(more), class_="answer-text")))
+            shown = now
+            await asyncio.sleep(GLANCE)
+    if shown.done:
+        await _mark_target(sitting, said, place)
     return
-    yield  # what is shown is replaced as a whole, and nothing is added at the end
+    yield  # all is shown through the context
+
+
+class Shown(NamedTuple):
+    """What is shown of an answer."""
+
+    begun: bool = False
+    n_replies: int = 0
+    text: str | None = None
+    done: bool = False
+
+    def beyond(self, before: "Shown") -> str | None:
+        """The words that are new, where nothing else is; None where more than words has changed.
+
+        What is replaced is gone for a moment, and words that come later are not to make those
+        before them flicker.
+        """
+        if before.text is None or self[:2] != before[:2] or self.done != before.done:
+            return None
+        grows = (self.text or "").startswith(before.text)
+        return (self.text or "")[len(before.text) :] if grows else None
 
 
 def _is_shown(sitting: Sitting, place: Place) -> bool:

@@ -101,7 +101,7 @@ def _as_document(page: Tag) -> HTMLTextDocument:
 
 def _place(name: str, opened: Opened, **attributes: str) -> Tag:
     """A place on the page, with what is drawn already: it is there before anything is connected."""
-    output = ui.output_ui(name)
+    output = ui.output_ui(f"look_{name}")
     output.append(HTML(opened.parts.get(name, "")))
     return ui.div(output, class_=f"place {name}", **attributes)
 

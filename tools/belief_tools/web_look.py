@@ -7,7 +7,7 @@ import numpy as np
 from htmltools import HTML, Tag
 from shiny import Inputs, Outputs, reactive, render, req, ui
 
-from belief.errors import BeliefError
+from belief.errors import BeliefError, UsageError
 from belief.models import target_session
 from belief_tools import looking
 from belief_tools.forecast_tool import ForecastTool
@@ -54,27 +54,33 @@ def in_words(error: BaseException | None) -> str:
 
 
 def _follow_pickers(sitting: Sitting, inputs: Inputs) -> None:
-    shared = sitting.shared
-
     @reactive.effect
-    @reactive.event(inputs.symbol, inputs.as_of, ignore_init=True)
+    @reactive.event(inputs.symbol, inputs.as_of, ignore_init=True, ignore_none=False)
     def _pick() -> None:
-        day, symbol = inputs.as_of(), inputs.symbol()
-        if day is None:
-            sitting.problem.set(NO_DAY)
-            return
-        place = shared.place(symbol, np.datetime64(day, "D"))
-        before, session = sitting.place(), str(shared.session(place))
-        if session != str(day):  # a day without a session, or one that there is no data of
-            ui.update_date("as_of", value=session)
-        if place == before:
-            sitting.problem.set("")
-            return
-        sitting.target.set(None)
-        sitting.look.set(shared.looks.ready(place))
-        sitting.place.set(place)
-        if place.symbol != before.symbol:
-            _offer_days(sitting, place)
+        day = inputs.as_of()
+        try:
+            if day is None:
+                raise UsageError(NO_DAY)
+            _go_to(sitting, inputs.symbol(), np.datetime64(day, "D"))
+            sitting.refused.set("")
+        except BeliefError as error:
+            sitting.refused.set(str(error))
+
+
+def _go_to(sitting: Sitting, symbol: str, day: np.datetime64) -> None:
+    """Look at a session, which may have been looked at already."""
+    shared, before = sitting.shared, sitting.place()
+    place = shared.place(symbol, day)
+    session = shared.session(place)
+    if session != day:  # a day without a session, or one that there is no data of
+        ui.update_date("as_of", value=str(session))
+    if place == before:
+        return
+    sitting.target.set(None)
+    sitting.look.set(shared.looks.ready(place))
+    sitting.place.set(place)
+    if place.symbol != before.symbol:
+        _offer_days(sitting, place)
 
 
 def _offer_days(sitting: Sitting, place: Place) -> None:
@@ -144,25 +150,26 @@ def _found(sitting: Sitting, look: Look) -> None:
 def _tell(sitting: Sitting, output: Outputs) -> None:
     """Say what is looked at, and what is the matter where nothing is to be seen."""
 
-    @output
+    @output(id="look_title")
     @render.ui
-    def title() -> Tag:
+    def _title() -> Tag:
         return heading(_seen(sitting).tool)
 
-    @output
+    @output(id="look_status")
     @render.ui
-    def status() -> Tag | None:
-        if sitting.problem():
-            return ui.p(sitting.problem(), class_="problem")
+    def _status() -> Tag | None:
+        matters = [each for each in (sitting.refused(), sitting.problem()) if each]
+        if matters:
+            return ui.div(*(ui.p(each, class_="problem") for each in matters))
         if sitting.look() is not None:
             return None
         day = sitting.place().as_of
         waits = "" if day is None else f" as of {day}; a session that nobody has looked at takes"
         return ui.p(f"forming the belief{waits}{'' if day is None else ' some ten seconds'}")
 
-    @output
+    @output(id="look_standing")
     @render.ui
-    def standing() -> Tag:
+    def _standing() -> Tag:
         return standing_line(_seen(sitting).tool)
 
 
@@ -213,9 +220,9 @@ def _mark(sitting: Sitting, inputs: Inputs) -> None:
             return
         try:
             sitting.target.set(target_session(np.datetime64(day, "D"), look.tool.prices.as_of))
-            sitting.problem.set("")
+            sitting.refused.set("")
         except BeliefError as error:
-            sitting.problem.set(str(error))
+            sitting.refused.set(str(error))
 
     @reactive.effect
     def _name_day() -> None:
@@ -252,14 +259,14 @@ def _show_forecast(sitting: Sitting, inputs: Inputs, output: Outputs) -> None:
         elif draw.status() == "error":
             sitting.problem.set(in_words(draw.error()))
 
-    @output
+    @output(id="look_forecast")
     @render.ui
-    def forecast() -> HTML:
+    def _forecast() -> HTML:
         return HTML(more() or _seen(sitting).sections["forecast"])
 
 
 def _show_section(sitting: Sitting, name: str, output: Outputs) -> None:
-    @output(id=name)
+    @output(id=f"look_{name}")
     @render.ui
     def _section() -> HTML:
         return HTML(_seen(sitting).sections[name])

@@ -123,6 +123,7 @@ class Sitting:
         look: what is seen there; None while there is nothing.
         target: the day that is marked; None for none.
         problem: why there is nothing to show; empty when there is.
+        refused: why what was picked or marked cannot be; empty when it can.
         refitted: grows when a refit has ended, and there may be something new to see.
     """
 
@@ -132,6 +133,7 @@ class Sitting:
     look: "reactive.Value[Look | None]"
     target: "reactive.Value[np.datetime64 | None]"
     problem: "reactive.Value[str]"
+    refused: "reactive.Value[str]"
     refitted: "reactive.Value[int]"
 
 
@@ -149,6 +151,7 @@ def sit_down(shared: Shared, visitor: str, place: Place) -> Sitting:
         reactive.Value(place),
         reactive.Value(shared.looks.ready(place)),
         reactive.Value(None),
+        reactive.Value(""),
         reactive.Value(""),
         reactive.Value(0),
     )

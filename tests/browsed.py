@@ -33,6 +33,7 @@ PATIENCE = 20.0  # seconds
 TARGET = "2024-07-31"
 QUESTION = "What will Nvidia cost at the end of July 2024?"
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
+expect.set_options(timeout=1000 * PATIENCE)
 IS_IDLE = "html:not(.shiny-busy) .shiny-bound-output"
 
 
@@ -196,7 +197,7 @@ class Visit:
 
     def looks(self, day):
         """Wait until a session is shown with all that belongs to it."""
-        expect(self.page.locator("h1")).to_contain_text(f"as of {day}", timeout=1000 * PATIENCE)
+        expect(self.page.locator("h1")).to_contain_text(f"as of {day}")
         for part in ("forecast", "belief", "regimes", "record"):
             self.page.locator(f".place.{part} section").wait_for()
         self.settle()

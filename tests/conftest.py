@@ -40,6 +40,18 @@ def where(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """The same for a whole file."""
+    from published import FIRST, fitted_through, put_in_service
+
+    path = tmp_path_factory.mktemp("kept") / "belief.db"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("BELIEF_STORE", str(path))
+        put_in_service(path, *fitted_through(FIRST))
+        yield path
+
+
+@pytest.fixture(scope="module")
 def browser():
     """Chromium, for one file at a time: while it runs, its loop is the one of this thread."""
     from browsed import chromium

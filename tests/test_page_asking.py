@@ -4,22 +4,18 @@ import pytest
 from browsed import QUESTION, TARGET, Model, summary, talking_server
 from chat_server import failed
 from playwright.sync_api import expect
-from published import FIRST, fitted_through, put_in_service
+from published import FIRST
 
 INVENTED = "$1,999"
-PASSED = '<img src="x" onerror="alert()"> **so**'
+PASSED = '<img src="x" onerror="alert()">'
 REJECTED = '<script>alert()</script><b id="planted">so</b>'
-ELEMENTS = "#chat :is(img, script, #planted, strong:text('so'))"
+ELEMENTS = "#chat :is(img, script, #planted, .answer strong)"
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    path = tmp_path_factory.mktemp("asking") / "belief.db"
-    put_in_service(path, *fitted_through(FIRST))
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("BELIEF_STORE", str(path))
-        with talking_server(model := Model()) as each:
-            yield each, model
+def served(kept):
+    with talking_server(model := Model()) as each:
+        yield each, model
 
 
 @pytest.fixture
@@ -77,7 +73,7 @@ def test_invented_figures_are_struck_through_with_the_reason(model, visit):
 def test_markup_in_words_of_models_and_people_stays_text(model, visit):
     visit.page.on("dialog", lambda dialog: visit.problems.append(f"dialog: {dialog.message}"))
     for markup in (PASSED, REJECTED):
-        model.become(lambda request, markup=markup: f"{markup} {summary(request)}")
+        model.become(lambda request, markup=markup: f"{markup} **so** {summary(request)}")
         visit.ask(f"{markup} {QUESTION}")
         assert markup[:7] in visit.answer.locator(".answer-text, blockquote").last.inner_text()
     for _ in range(2):

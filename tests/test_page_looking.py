@@ -17,15 +17,11 @@ PARTS = ("forecast", "belief", "regimes", "record")
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    path = tmp_path_factory.mktemp("looking") / "belief.db"
-    put_in_service(path, *fitted_through(FIRST))
-    put_in_service(path, *renamed(FIRST, "AMD"))
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("BELIEF_STORE", str(path))
-        with talking_server(speaks(target="2024-06-28")) as each:
-            each.shared.looks.look(Place("NVDA"))
-            yield each
+def served(kept):
+    put_in_service(kept, *renamed(FIRST, "AMD"))
+    with talking_server(speaks(target="2024-06-28")) as each:
+        each.shared.looks.look(Place("NVDA"))
+        yield each
 
 
 @pytest.fixture

@@ -3,22 +3,13 @@
 import re
 
 import pytest
-from browsed import PATIENCE, QUESTION, TARGET, Model, page_server, summary, talking_server
+from browsed import QUESTION, TARGET, Model, page_server, summary, talking_server
 from chat_server import KEY, chat_server
 from playwright.sync_api import expect
-from published import FIRST, fitted_through, put_in_service
+from published import FIRST
 
 SECRET = "open-sesame-1234567890"
 NAMES = ("ada", "ben", "cleo", "dan", "ezra", "finn", "gus", "hugo", "ines", "jon")
-
-
-@pytest.fixture(scope="module")
-def stored(tmp_path_factory):
-    path = tmp_path_factory.mktemp("visited") / "belief.db"
-    put_in_service(path, *fitted_through(FIRST))
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("BELIEF_STORE", str(path))
-        yield
 
 
 def names_asker(request):
@@ -28,7 +19,7 @@ def names_asker(request):
 
 
 @pytest.fixture(scope="module")
-def served(stored):
+def served(kept):
     model = Model()
     model.become(names_asker)
     with talking_server(model) as each:
@@ -59,7 +50,7 @@ def test_ten_browsers_at_once_each_get_their_own_answer(served, visiting):
     for each in visits.values():
         each.page.goto(each.url, wait_until="commit")
     for name, each in visits.items():
-        expect(each.editor).to_be_editable(timeout=1000 * PATIENCE)
+        expect(each.editor).to_be_editable()
         each.send(f"I am {name}. {QUESTION}")
     for name, each in visits.items():
         each.wait_for_answer()
@@ -70,7 +61,7 @@ def test_ten_browsers_at_once_each_get_their_own_answer(served, visiting):
 # Who gets in
 
 
-def test_a_wrong_token_is_told_the_right_one_opens_the_page_and_no_key_gets_out(stored, visiting):
+def test_a_wrong_token_is_told_the_right_one_opens_the_page_and_no_key_gets_out(kept, visiting):
     model = Model()
     with chat_server(model) as server, page_server(server.endpoint, token=SECRET) as each:
         visit = visiting(each.url)

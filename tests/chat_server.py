@@ -8,10 +8,11 @@ A script is a list of answers, given in turn, or a function from a request to an
 """
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -67,7 +68,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     ending: str = "whole"  # "cut": closes halfway; "stall": says no more; "drip": a byte at a time
     silent: bool = False  # sends nothing at all, not even headers
-    pause: float = 0.0  # seconds before each event of a stream
+    pause: float = 0.0  # seconds before each server-sent event
 
 
 Script = Sequence[Answer] | Callable[[Request], Answer]
@@ -134,6 +135,11 @@ def stream(*pieces: str, finish_reason: str | None = "stop", done: bool = True) 
 def events(body: str) -> Answer:
     """Server-sent events as they stand."""
     return Answer(body.encode(), headers={"content-type": "text/event-stream"})
+
+
+def paced(answer: Answer, pause: float) -> Answer:
+    """The same answer, one server-sent event after the other."""
+    return replace(answer, pause=pause)
 
 
 def completion(choices: Sequence[object]) -> Answer:
@@ -339,10 +345,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("content-length", str(len(answer.content) + (0 if whole else 1_000_000)))
         self.end_headers()
-        for piece in answer.content.splitlines(keepends=True) if answer.pause else [answer.content]:
-            if piece.strip():
-                self.server.ending.wait(answer.pause)
-            self.wfile.write(piece)
+        for part in re.split(b"(?<=\n\n)", answer.content) if answer.pause else [answer.content]:
+            self.server.ending.wait(answer.pause)
+            self.wfile.write(part)
             self.wfile.flush()
 
     def _end(self, answer: Answer) -> None:

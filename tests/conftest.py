@@ -37,3 +37,44 @@ def where(tmp_path, monkeypatch):
     monkeypatch.setenv("BELIEF_STORE", str(path))
     put_in_service(path, *fitted_through(FIRST))
     return path
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """The same for a whole file."""
+    from published import FIRST, fitted_through, put_in_service
+
+    path = tmp_path_factory.mktemp("kept") / "belief.db"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("BELIEF_STORE", str(path))
+        put_in_service(path, *fitted_through(FIRST))
+        yield path
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium, for one file at a time: while it runs, its loop is the one of this thread."""
+    from browsed import chromium
+
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def visiting(browser):
+    """Gives visitors of a server, each with a browser of its own; none may see a problem."""
+    from browsed import DESK, Visit
+
+    visits, contexts = [], []
+
+    def visit(url, *, viewport=DESK, same_as=None, **kwargs):
+        context = same_as or browser.new_context(viewport=viewport, **kwargs)
+        contexts.append(context)
+        visits.append(Visit(context.new_page(), url))
+        return visits[-1]
+
+    yield visit
+    problems = [problem for each in visits for problem in each.problems]
+    for each in contexts:
+        each.close()
+    assert problems == []

@@ -1,6 +1,8 @@
 """A real server of an application, in a thread."""
 
+import asyncio
 import contextlib
+import functools
 import threading
 import time
 
@@ -10,20 +12,26 @@ from websockets.sync.client import connect
 from belief_tools.http_door import address, config, listen
 
 
+@functools.cache
+def loop():
+    """The one loop of all servers: Shiny has a lock that is the same for all of a process."""
+    one = asyncio.new_event_loop()
+    threading.Thread(target=one.run_forever, daemon=True).start()
+    return one
+
+
 @contextlib.contextmanager
 def serving(app, path="/", *, websockets=True):
     """Serve an application at a loopback address; gives its address with the path."""
     listening = listen("127.0.0.1", 0)
     running = uvicorn.Server(config(app, websockets=websockets))
-    thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
-    thread.start()
+    serves = asyncio.run_coroutine_threadsafe(running.serve(sockets=[listening]), loop())
     try:
         yield address(listening, path)
     finally:
         running.should_exit = True
-        thread.join(20)
+        serves.result(20)
         listening.close()
-    assert not thread.is_alive()
 
 
 def websocket(url, origin=None, **headers):

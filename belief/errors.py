@@ -6,6 +6,7 @@ BeliefError                     1  anything below
 │   ├── UnknownSymbol           4  no source has prices of this symbol
 │   └── SourceUnavailable       4  a source of prices cannot be reached, or makes no sense
 ├── FitError                    1  a model cannot be fitted to these prices
+│   └── NotPublished            1  no model that is published serves, and none may be fitted
 ├── StoreError                  1  the database fails, is damaged, or is of a later version
 ├── RefitRunning                9  another process is refitting the symbol
 ├── StalePrices                 3  live prices are too old to answer from
@@ -54,6 +55,10 @@ class SourceUnavailable(PricesError):
 
 class FitError(BeliefError):
     """A model cannot be fitted to these prices."""
+
+
+class NotPublished(FitError):
+    """No model that is published serves, and none may be fitted."""
 
 
 class ImpossibleObservation(BeliefError):

@@ -25,7 +25,7 @@ def test_a_browser_is_understood():
     beginning = {**BEGINNING, "target:shiny.date": None, "view_low": "", "mode": "dark"}
     beginning |= {".clientdata_pixelratio": 1.5, ".clientdata_url_hash": "#ask"}
     asked = {"chat_user_input:shinychat.userInput": ASKED, "chat_greeting_dismissed": None}
-    later = ({"came": True}, {"earlier:shiny.action": 3}, {"view_note": "ünder"}, {})
+    later = ({"came_3fa": True}, {"earlier:shiny.action": 3}, {"view_note": "ünder"}, {})
     messages = [said("init", **beginning), *(said(**each) for each in (asked, *later))]
     assert all(judged(*messages, begun=False))
 
@@ -64,7 +64,7 @@ def test_what_is_no_message_of_the_page_is_not(text):
         ("mark:shiny.action", -1),
         ("mark:shiny.action", "1"),
         ("view_low", 5),
-        ("came", 1),
+        ("came_3fa", 1),
         ("x", 1),
         ("x:foo.bar", 1),
         ("chat_user_input", 5),
@@ -90,7 +90,7 @@ def test_shiny_hears_of_nothing_else_and_the_websocket_is_closed():
     coming = [{"type": "websocket.connect"}]
     coming += [
         {"type": "websocket.receive", "text": text}
-        for text in (said("init", **BEGINNING), said(x=1), said(came=True))
+        for text in (said("init", **BEGINNING), said(x=1), said(came_3fa=True))
     ]
 
     async def receive():

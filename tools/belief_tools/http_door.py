@@ -97,7 +97,9 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         # the library adds the address, which is said already
         reason = str(error.strerror or error).partition(" (while ")[0]
-        raise BeliefError(f"cannot listen at {host} port {port}: {reason}") from None
+        raise BeliefError(
+            f"cannot listen at {host} port {port}: {reason}; --host and --port name others"
+        ) from None
 
 
 def address(listening: socket.socket, path: str) -> str:

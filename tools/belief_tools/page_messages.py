@@ -85,6 +85,8 @@ def _is_sound(name: str, value: Any) -> bool:
     judge = KNOWN.get(name)
     if judge is not None:
         return judge(value)
+    if name.startswith("came_"):
+        return isinstance(value, bool)
     others = name.startswith((".clientdata_", "chat_")) and ":" not in name
     return others and name != "chat_user_input" and _is_plain(value)
 
@@ -121,6 +123,5 @@ KNOWN: Final[Mapping[str, Callable[[Any], bool]]] = {
     **{f"{name}:shiny.action": _is_count for name in BUTTONS},
     **{f"{name}:shiny.date": _is_day for name in DAYS},
     **dict.fromkeys(TEXTS, _is_text),
-    "came": lambda value: isinstance(value, bool),
     "chat_user_input:shinychat.userInput": _is_question,
 }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from belief.errors import FitError, StalePrices, UnknownSymbol, UsageError
+from belief.errors import NotPublished, StalePrices, UnknownSymbol, UsageError
 from belief.fitted_model import FittedModel, code_fingerprint
 from belief.model_cache import cached_fit
 from belief.models import DEFAULT_MODEL, carry
@@ -83,7 +83,7 @@ def serve(asked: Asked) -> ForecastTool:
         StalePrices: live prices are more than `MOST_BEHIND` sessions old.
         PricesError: there are no prices of the symbol.
         UsageError: an argument makes no sense.
-        FitError: the model cannot be fitted, or may not be.
+        FitError: the model cannot be fitted; `NotPublished` where it may not be.
         StoreError: there is a store, and it fails.
     """
     store = None if asked.csv is not None else find_store()
@@ -256,7 +256,7 @@ def _or_snapshot(prices: Prices) -> str:
 
 def _fitted_now(prices: Prices, asked: Asked) -> ForecastTool:
     if not asked.may_fit:
-        raise FitError(
+        raise NotPublished(
             f"no published model of {prices.symbol} serves: there is none, or it is of another "
             f"version or other prices; run belief refit {prices.symbol}{_or_snapshot(prices)}"
         )

@@ -1,5 +1,6 @@
 """Looking: what is picked, and what is drawn for it."""
 
+import hashlib
 import logging
 from typing import Any, Final
 
@@ -7,7 +8,7 @@ import numpy as np
 from htmltools import HTML, Tag
 from shiny import Inputs, Outputs, reactive, render, req, ui
 
-from belief.errors import BeliefError, UsageError
+from belief.errors import BeliefError, NotPublished, UsageError
 from belief.models import target_session
 from belief.view import View
 from belief_tools import looking
@@ -18,6 +19,10 @@ from belief_tools.web_state import Sitting
 REFRESHED: Final = 10.0  # seconds until it is seen that a newer model was published
 BROKEN: Final = "an error of this program; the log of the server has it"
 
+PRESS: Final = (
+    'No model of these prices is published yet by this version of the program. Open "Refit the '
+    'model" above and press "Refit now": that takes about a minute.'
+)
 NO_DAY: Final = "no day is picked; write one as YYYY-MM-DD"
 NO_TARGET: Final = "no day is given that could be marked; write one as YYYY-MM-DD"
 NO_FORECAST: Final = "there is no forecast yet in which a day could be marked"
@@ -125,14 +130,22 @@ def _find(sitting: Sitting) -> None:
         busy = shared.drawing if place.as_of is None else shared.fitting
         return await busy.run(lambda: shared.looks.look(place))
 
+    glances: reactive.Value[int] = reactive.Value(0, name="glances")
+
+    @reactive.effect
+    def _glance() -> None:  # alone: what else would call it off prints a trace of Shiny's own
+        reactive.invalidate_later(REFRESHED)
+        with reactive.isolate():
+            glances.set(glances() + 1)
+
     @reactive.effect
     def _begin() -> None:
         place = sitting.place()
         sitting.refitted()
+        if place.as_of is None:
+            glances()
         find.cancel()
         find(place)
-        if place.as_of is None:
-            reactive.invalidate_later(REFRESHED)
 
     @reactive.effect
     def _end() -> None:
@@ -141,7 +154,8 @@ def _find(sitting: Sitting) -> None:
             _found(sitting, find.value())
         elif status == "error":
             sitting.look.set(None)
-            sitting.problem.set(in_words(find.error()))
+            error = find.error()
+            sitting.problem.set(PRESS if isinstance(error, NotPublished) else in_words(error))
 
 
 def _found(sitting: Sitting, look: Look) -> None:
@@ -160,7 +174,10 @@ def _tell(sitting: Sitting, output: Outputs) -> None:
     @output(id="look_title")
     @render.ui
     def _title() -> Tag:
-        return heading(_seen(sitting).tool)
+        look, place = sitting.look(), sitting.place()
+        if look is not None:
+            return heading(look.tool)
+        return ui.h1(place.symbol if place.as_of is None else f"{place.symbol} as of {place.as_of}")
 
     @output(id="look_status")
     @render.ui
@@ -214,8 +231,14 @@ def _offer_what_came(sitting: Sitting, output: Outputs) -> None:
     @output
     @render.ui
     def came_box() -> Tag | None:
-        past = sitting.place().as_of is not None
-        return ui.input_checkbox("came", "Show what came after") if past else None
+        place = sitting.place()
+        past = place.as_of is not None
+        return ui.input_checkbox(_box(place), "Show what came after") if past else None
+
+
+def _box(place: Place) -> str:
+    """Name of the box of one session: ticked at another, it says nothing about this one."""
+    return f"came_{hashlib.sha256(str(place).encode()).hexdigest()[:12]}"
 
 
 def _mark(sitting: Sitting, inputs: Inputs) -> None:
@@ -256,8 +279,9 @@ def _show_forecast(sitting: Sitting, inputs: Inputs, output: Outputs) -> None:
     @reactive.effect
     def _begin() -> None:
         look, target = sitting.look(), sitting.target()
-        past = sitting.place().as_of is not None
-        came = past and inputs.came.is_set() and bool(inputs.came())
+        place = sitting.place()
+        ticked = inputs[_box(place)]
+        came = place.as_of is not None and ticked.is_set() and bool(ticked())
         draw.cancel()
         more.set("")
         if look is not None and (came or target is not None):

@@ -86,6 +86,7 @@ def opened(shared: Shared, query: Mapping[str, str]) -> Opened:
         as_of=str(shared.session(place)),
         parts=dict(_drawn(shared, place)),
         problem=problem,
+        published=shared.looks.ready(Place(symbol)) is not None,
         snapshot=not prices.source.startswith(LIVE),
     )
 

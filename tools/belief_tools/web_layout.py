@@ -36,6 +36,7 @@ class Opened(NamedTuple):
         as_of: the one that is picked.
         parts: what is drawn already, by name of its place: markup of `belief_tools.looks`.
         problem: what could not be shown as it was wanted; empty when all is.
+        published: whether a model was seen to serve at the newest session.
         snapshot: whether a refit is to begin with the snapshot.
     """
 
@@ -46,6 +47,7 @@ class Opened(NamedTuple):
     as_of: str
     parts: Mapping[str, str]
     problem: str
+    published: bool
     snapshot: bool
 
 
@@ -209,5 +211,5 @@ def _refit(opened: Opened) -> Tag:
             "other symbols.",
             class_="quiet",
         ),
-        open="" if not opened.parts else None,
+        open=None if opened.published else "",
     )

@@ -77,7 +77,7 @@ def what_came(section):
 def test_the_words_about_a_target_are_those_of_the_tool(tool, result):
     section = forecast_section(tool, target=TARGET)
     assert section.words[0].startswith(f"{result.summary}. ")
-    assert f"is {100 * result.prob_up:.0f} %." in section.words[0]
+    assert f"is {100 * result.prob_up:.0f} %; that is drift" in section.words[0]
     assert section.words[1] == "No scheduled event is expected in 19 sessions."
 
 

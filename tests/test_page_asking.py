@@ -37,12 +37,14 @@ def twice(request):
 def test_an_answer_grows_before_its_receipt_is_there(model, visit):
     model.become(twice, pause=0.03)
     visit.send()
-    visit.answer.locator(".answer-text").wait_for()
-    begun = visit.answer.inner_text()
-    assert "consulting the belief" in begun and visit.answer.locator(".answer-receipt").count() == 0
+    coming = visit.page.locator("#chat .answer-text").first
+    coming.wait_for()
+    begun = coming.inner_text().strip()
+    assert "consulting the belief" in visit.text("#chat")
+    assert visit.answer.locator(".answer-receipt").count() == 0
     visit.wait_for_answer()
     text = visit.text("#chat .answer-text")
-    assert text.startswith(begun.split("\n")[0]) and len(text) > len(begun)
+    assert text.startswith(begun) and len(text) > len(begun)
     assert f"as of {FIRST}" in visit.text("#chat .answer-receipt")
 
 

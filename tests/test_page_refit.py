@@ -78,7 +78,7 @@ def test_where_no_model_serves_the_page_says_so_and_a_refit_mends_it(
     source.append(newer)
     with page_server(without_model, day=SECOND) as served:
         visit = visiting(served.url).open()
-        expect(visit.page.locator(".place.status .problem")).to_contain_text("belief refit NVDA")
+        expect(visit.page.locator(".place.status .problem")).to_contain_text("Refit now")
         assert visit.page.locator("svg[role=img]").count() == 0
         refit(visit)
         visit.looks(SECOND)

@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from belief import models
+from belief.backtest_sheet import counted
 from belief.forecast import Forecast
 from belief.posterior import Belief
 from belief.prices import Closes, Prices
 from belief.sessions import horizon_of, session_after
-from belief.track_record import REFERENCES, TrackRecord
+from belief.track_record import MODEL, REFERENCES, TrackRecord
 from belief.view import View
 from belief_tools import belief_tool, looking_pictures, record_pictures, record_tool
 from belief_tools.belief_table import last_session_lines
@@ -73,7 +74,7 @@ def forecast_section(
     about = fan[-1] if asked is None else asked
     words = [
         f"{summary(tool.prices.name, about)}. The chance of a close above the last close is "
-        f"{percent(about.prob_up)}.",
+        f"{percent(about.prob_up)}; that is drift alone, direction can hardly be forecast.",
         _events(tool, about.horizon),
         *([_viewed(view)] if view is not None else []),
         *([_what_came(tool, about, later, came)] if came is not None and later is not None else []),
@@ -121,7 +122,17 @@ def record_section(tool: ForecastTool) -> Section:
         record_pictures.skill(tool, records),
         record_pictures.calibration(tool, records),
     ]
-    return Section("Track record", [told], [_records(records)], drawn)
+    return Section("Track record", [told, _above(tool, records)], [_records(records)], drawn)
+
+
+def _above(tool: ForecastTool, records: Sequence[TrackRecord]) -> str:
+    """Say how often the close came above the median, which intervals alone do not tell."""
+    shares = []
+    for each in records:
+        pit = record_tool.forecasts_behind(tool, each).of(MODEL, each.horizon).pit
+        share = 100.0 * float((pit > 0.5).mean())
+        shares.append(f"{share:.1f} % of the closes {counted(each.horizon, 'session')} ahead")
+    return f"Above the median came {', '.join(shares)}; of a calibrated forecast's, half do."
 
 
 def _fan(tool: ForecastTool, target: np.datetime64 | None) -> list[Forecast]:

@@ -20,6 +20,28 @@ INSTANCES: Final = (
     "How sure are you?",
     "How often were you right?",
 )
+MEANINGS: Final = {
+    "median": "the price the close is as likely to be above as below; what is expected",
+    "50 % and 90 % interval": "what holds the close with that chance, as much of the rest on "
+    "either side",
+    "volatility": "the standard deviation of the returns, as a rate for a year",
+    "regime": "a group of volatilities, by how often the stock itself had lower ones before: calm "
+    "(30 %), normal (to 75 %), turbulent (to 95 %), crisis",
+    "belief": "how probable each regime is, given all prices so far",
+    "static fit": "the same model with every session of the past counting alike, in place of "
+    "recent ones counting more",
+    "scheduled events": "the session that reacts to the company's results",
+    "coverage": "how often the intervals held the close",
+    "skill": "how much more probable the forecasts made what came than another model did, as the "
+    "mean log score gained, in nats (.01 nats: 1 % more probable); with a 95 % interval that "
+    "allows for forecasts that overlap",
+    "random walk, GARCH-t": "the models compared with: the last close with an average volatility, "
+    "and the usual model of a volatility that changes",
+    "windows that do not overlap": "as many forecasts as are apart; those that share sessions tell "
+    "little more than one of them",
+    "reliability": "how often the close came at or below each quantile; outside the grey band the "
+    "forecasts were off by more than chance explains",
+}
 SHINYS_OWN: Final = ("requirejs", "jquery", "shiny", "shiny-busy-indicators")  # it adds them
 EMPTY_ICON: Final = "data:,"  # or a browser asks for a file of its own invention
 SOURCES: Final = {"yahoo": "Yahoo Finance", "snapshot": "the bundled snapshot"}
@@ -70,6 +92,7 @@ def document(opened: Opened) -> HTMLTextDocument:
                 _ask(),
                 ui.div(
                     *(_place(name, opened) for name in ("belief", "regimes", "record")),
+                    _meanings(),
                     class_="looking",
                 ),
                 class_="columns",
@@ -184,10 +207,19 @@ def _ask() -> Tag:
 def _greeting() -> TagList:
     return TagList(
         ui.p(
-            "Ask about a price to come, one that was, or how good the forecasts were. The language "
-            "model consults the belief first, and every figure it names is checked. For instance:"
+            "Ask in English about a price to come, one that was, or how good the forecasts were. "
+            "The language model consults the belief first, and every figure in its text is checked "
+            "against it. For instance:"
         ),
         ui.tags.ul(*(ui.tags.li(ui.span(each, class_="suggestion submit")) for each in INSTANCES)),
+    )
+
+
+def _meanings() -> Tag:
+    told = ((ui.tags.dt(word), ui.tags.dd(meaning)) for word, meaning in MEANINGS.items())
+    return ui.tags.details(
+        ui.tags.summary("What the words mean"),
+        ui.tags.dl(*(each for pair in told for each in pair)),
     )
 
 

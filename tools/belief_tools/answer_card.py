@@ -20,6 +20,7 @@ from belief_tools.terminal import one_line, printable
 
 MOST_REJECTED: Final = 4_000  # characters that are shown; the ledger has the whole
 MOST_ASKED: Final = 60  # characters of a name that a model made up
+FOREMOST: Final = 3  # lines of a receipt: as of when, the forecast, the regime
 MOST_OF_A_CALL: Final = 600  # characters of one of its arguments, or of a field of its result
 MADE_BY: Final = {
     "model": "the language model",
@@ -60,7 +61,8 @@ def answer_card(given: Answer, written: Written | None = None) -> Tag:
         _problem(given.notes[-1]) if failed else None,
         _rejected(given),
         _prediction(given),
-        _list("answer-receipt", "What the answer rests on", given.receipt),
+        _list("answer-receipt", "What the answer rests on", given.receipt[:FOREMOST]),
+        _rest_of_receipt(given.receipt[FOREMOST:]),
         _list("answer-notes", "Notes", given.notes[:-1] if failed else given.notes),
         [_call(call) for call in given.tool_calls],
         _place(written),
@@ -212,6 +214,18 @@ def _list(name: str, label: str, lines: Sequence[str]) -> TagList | None:
         return None
     rows = [tags.li(one_line(line)) for line in lines]
     return TagList(_label(label), tags.ul(rows, class_=name))
+
+
+def _rest_of_receipt(lines: Sequence[str]) -> Tag | None:
+    """What of the receipt would push the answer itself out of sight, to be unfolded."""
+    if not lines:
+        return None
+    rows = tags.ul([tags.li(one_line(line)) for line in lines], class_="answer-notes")
+    return tags.details(
+        tags.summary("The rest of it: record, model, source of the call"),
+        rows,
+        class_="answer-call",
+    )
 
 
 def _place(written: Written | None) -> Tag | None:

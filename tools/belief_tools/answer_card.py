@@ -222,9 +222,9 @@ def _rest_of_receipt(lines: Sequence[str]) -> Tag | None:
         return None
     rows = tags.ul([tags.li(one_line(line)) for line in lines], class_="answer-notes")
     return tags.details(
-        tags.summary("The rest of it: record, model, source of the call"),
+        tags.summary("The rest of it: record, model, who made the call"),
         rows,
-        class_="answer-call",
+        class_="answer-rest",
     )
 
 

@@ -157,6 +157,10 @@ def test_what_came_after_is_shown_when_it_is_wanted_and_for_that_session_alone(v
     visit.page.get_by_role("button", name="Session before").click()
     visit.looks(BEFORE_PAST)
     expect(visit.page.get_by_label("Show what came after")).not_to_be_checked()
+    visit.page.get_by_role("button", name="Session after").click()  # where it was wanted before
+    visit.looks(PAST)
+    expect(visit.page.get_by_label("Show what came after")).not_to_be_checked()
+    visit.settle()
     assert "hat came" not in visit.text(".place.forecast")
     assert not re.search("hat came,? on|What came:", "".join(map(str, visit.frames)))
 

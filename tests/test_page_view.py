@@ -87,5 +87,5 @@ def test_of_a_past_session_no_view_is_taken(visit):
 
 def test_a_day_that_is_no_target_is_told(visit):
     mark(visit, "2024-06-03")
-    expect(visit.page.locator(".place.status .problem")).to_contain_text("2024-06-03")
+    expect(visit.page.locator("#mark_told .problem")).to_contain_text("2024-06-03")
     assert "asked about" not in visit.text(".place.forecast svg")

@@ -6,7 +6,6 @@ import pytest
 from belief.errors import UnknownSymbol
 from belief_tools import web_state
 from belief_tools.looks import Place
-from belief_tools.web_look import _box
 from belief_tools.web_state import Shared
 
 
@@ -72,14 +71,3 @@ def test_newer_prices_are_looked_for_once_in_a_while(shared, desk, monkeypatch):
     now[0] = web_state.FRESH + 0.1
     shared.prices("NVDA")
     assert desk.n_looked == 2
-
-
-def test_the_box_of_one_session_says_nothing_about_another():
-    places = [
-        Place(symbol, as_of)
-        for symbol in ("NVDA", "AMD")
-        for as_of in (None, day("2024-03-01"), day("2024-02-29"))
-    ]
-    names = {_box(place) for place in places}
-    assert len(names) == len(places)
-    assert all(name.startswith("came_") and name.isidentifier() for name in names)

@@ -89,7 +89,8 @@ def belief_section(tool: ForecastTool) -> Section:
     told = belief_tool.run(tool, {"symbol": tool.prices.symbol})
     words = [told.summary]
     if held.last_session is not None:
-        words.append(f"The last session: {'; '.join(last_session_lines(held.last_session))}.")
+        lines = "; ".join(last_session_lines(held.last_session))
+        words.append(f"The last session: {lines.replace('return', 'log return', 1)}.")
     words += [f"{note[:1].upper()}{note[1:]}." for note in told.notes]
     return Section("Volatility now", words, [_regimes(held)], [looking_pictures.volatility(held)])
 

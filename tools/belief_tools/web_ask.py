@@ -152,5 +152,7 @@ async def _mark_target(sitting: Sitting, said: Said, place: Place) -> None:
     ]
     if targets:
         async with reactive.lock():
-            sitting.target.set(np.datetime64(targets[-1], "D"))
+            with reactive.isolate():
+                if sitting.place() == place:  # unless something else is looked at by now
+                    sitting.target.set(np.datetime64(targets[-1], "D"))
             await reactive.flush()

@@ -101,7 +101,7 @@ def document(opened: Opened) -> HTMLTextDocument:
         ui.div(
             "The connection to the server was lost. ",
             ui.a("Load the page again", href=""),
-            ": the conversation is kept.",
+            ". The conversation is kept for as long as the server runs.",
             class_="lost",
             role="alert",
         ),
@@ -164,11 +164,13 @@ def _mark() -> Tag:
             ui.input_action_button("mark", "Mark"),
             class_="controls",
         ),
+        ui.div(ui.output_ui("mark_told"), role="status"),
         ui.tags.details(
             ui.tags.summary("My view of that day"),
             ui.tags.p(
                 "Your own view is written to the ledger, scored when its day has passed, and "
-                "shown beside the belief. Prices in dollars of the newest session."
+                "drawn beside the belief. Prices in dollars of the newest session, which alone "
+                "takes views: what came of a past one is known."
             ),
             ui.div(
                 ui.input_text("view_low", "Low: 5 % chance below"),

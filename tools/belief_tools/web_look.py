@@ -1,12 +1,13 @@
 """Looking: what is picked, and what is drawn for it."""
 
-import hashlib
 import logging
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlencode
 
 import numpy as np
 from htmltools import HTML, Tag
 from shiny import Inputs, Outputs, reactive, render, req, ui
+from shiny.session import get_current_session
 
 from belief.errors import BeliefError, NotPublished, UsageError
 from belief.models import target_session
@@ -43,7 +44,8 @@ def look(sitting: Sitting, inputs: Inputs, output: Outputs) -> None:
     _find(sitting)
     _tell(sitting, output)
     _offer_what_came(sitting, output)
-    _mark(sitting, inputs)
+    _mark(sitting, inputs, output)
+    _name_place(sitting)
     _show_forecast(sitting, inputs, output)
     for name in ("belief", "regimes", "record"):
         _show_section(sitting, name, output)
@@ -86,6 +88,7 @@ def _go_to(sitting: Sitting, symbol: str, day: np.datetime64) -> None:
         return
     sitting.target.set(None)
     sitting.look.set(shared.looks.ready(place))
+    sitting.visit.set(sitting.visit() + 1)
     sitting.place.set(place)
     if place.symbol != before.symbol:
         _offer_days(sitting, place)
@@ -231,17 +234,18 @@ def _offer_what_came(sitting: Sitting, output: Outputs) -> None:
     @output
     @render.ui
     def came_box() -> Tag | None:
-        place = sitting.place()
-        past = place.as_of is not None
-        return ui.input_checkbox(_box(place), "Show what came after") if past else None
+        past = sitting.place().as_of is not None
+        return ui.input_checkbox(_box(sitting), "Show what came after") if past else None
 
 
-def _box(place: Place) -> str:
-    """Name of the box of one session: ticked at another, it says nothing about this one."""
-    return f"came_{hashlib.sha256(str(place).encode()).hexdigest()[:12]}"
+def _box(sitting: Sitting) -> str:
+    """Name of the box of this visit: ticked at another, it says nothing about this one."""
+    return f"came_{sitting.visit()}"
 
 
-def _mark(sitting: Sitting, inputs: Inputs) -> None:
+def _mark(sitting: Sitting, inputs: Inputs, output: Outputs) -> None:
+    refused: reactive.Value[str] = reactive.Value("", name="refused")
+
     @reactive.effect
     @reactive.event(inputs.mark)
     def _mark_day() -> None:
@@ -252,9 +256,9 @@ def _mark(sitting: Sitting, inputs: Inputs) -> None:
             if day is None:
                 raise UsageError(NO_TARGET)
             sitting.target.set(target_session(np.datetime64(day, "D"), look.tool.prices.as_of))
-            sitting.refused.set("")
+            refused.set("")
         except BeliefError as error:
-            sitting.refused.set(str(error))
+            refused.set(str(error).replace("target_date", "the day", 1))
 
     @reactive.effect
     def _name_day() -> None:
@@ -262,43 +266,80 @@ def _mark(sitting: Sitting, inputs: Inputs) -> None:
         sitting.view.set(None)  # it was of another day
         ui.update_date("target", value="" if target is None else str(target))
 
+    @output
+    @render.ui
+    def mark_told() -> Tag | None:
+        return ui.p(refused(), class_="problem") if refused() else None
+
+
+def _name_place(sitting: Sitting) -> None:
+    """Have the address lead to what is looked at, when it is loaded again or sent to somebody."""
+
+    @reactive.effect
+    @reactive.event(sitting.place, ignore_init=True)
+    async def _name() -> None:
+        place, session = sitting.place(), get_current_session()
+        day = {} if place.as_of is None else {"as_of": str(place.as_of)}
+        query = urlencode({"symbol": place.symbol, **day})
+        assert session is not None  # effects have one
+        await session.bookmark.update_query_string(f"?{query}")
+
+
+class Wanted(NamedTuple):
+    """A picture of the forecast with more in it than what everybody sees."""
+
+    look: Look
+    target: np.datetime64 | None
+    came: bool
+    view: View | None
+
+
+def _wanted(sitting: Sitting, inputs: Inputs) -> Wanted | None:
+    """What is to be in the picture of what is looked at; None for nothing more."""
+    look, place, target = sitting.look(), sitting.place(), sitting.target()
+    ticked = inputs[_box(sitting)]
+    came = place.as_of is not None and ticked.is_set() and bool(ticked())
+    if look is None:
+        return None
+    if target is not None and target <= look.tool.prices.as_of:
+        target = None  # new sessions have come, and it is among them
+    if target is None and not came:
+        return None
+    return Wanted(look, target, came, None if target is None else sitting.view())
+
 
 def _show_forecast(sitting: Sitting, inputs: Inputs, output: Outputs) -> None:
     shared = sitting.shared
-    more: reactive.Value[str] = reactive.Value("", name="more")
+    wanted: reactive.Value[Wanted | None] = reactive.Value(None, name="wanted")
 
     @reactive.extended_task
-    async def draw(
-        look: Look, target: np.datetime64 | None, came: bool, view: View | None
-    ) -> tuple[Look, str]:
-        drawn = await shared.drawing.run(
+    async def draw(more: Wanted) -> tuple[Wanted, str]:
+        look, target, came, view = more
+        return more, await shared.drawing.run(
             lambda: shared.looks.forecast(look.tool, target, came=came, view=view)
         )
-        return look, drawn
 
     @reactive.effect
     def _begin() -> None:
-        look, target = sitting.look(), sitting.target()
-        place = sitting.place()
-        ticked = inputs[_box(place)]
-        came = place.as_of is not None and ticked.is_set() and bool(ticked())
+        more = _wanted(sitting, inputs)
+        wanted.set(more)
         draw.cancel()
-        more.set("")
-        if look is not None and (came or target is not None):
-            draw(look, target, came, sitting.view())
+        if more is not None:
+            draw(more)
 
     @reactive.effect
-    def _end() -> None:
-        if draw.status() == "success":
-            look, drawn = draw.value()
-            more.set(drawn if look is sitting.look() else "")
-        elif draw.status() == "error":
+    def _fail() -> None:
+        if draw.status() == "error":
             sitting.problem.set(in_words(draw.error()))
 
     @output(id="look_forecast")
     @render.ui
     def _forecast() -> HTML:
-        return HTML(more() or _seen(sitting).sections["forecast"])
+        if draw.status() == "success":
+            more, drawn = draw.value()
+            if more is wanted():  # and not what was wanted before
+                return HTML(drawn)
+        return HTML(_seen(sitting).sections["forecast"])
 
 
 def _show_section(sitting: Sitting, name: str, output: Outputs) -> None:

@@ -142,6 +142,7 @@ class Sitting:
         shared: what all share.
         visitor: whose browser it is.
         place: the symbol and the session.
+        visit: grows whenever something else is looked at.
         look: what is seen there; None while there is nothing.
         target: the day that is marked; None for none.
         view: of that day, as it was recorded last; None for none.
@@ -153,6 +154,7 @@ class Sitting:
     shared: Shared
     visitor: str
     place: "reactive.Value[Place]"
+    visit: "reactive.Value[int]"
     look: "reactive.Value[Look | None]"
     target: "reactive.Value[np.datetime64 | None]"
     view: "reactive.Value[View | None]"
@@ -173,6 +175,7 @@ def sit_down(shared: Shared, visitor: str, place: Place) -> Sitting:
         shared,
         visitor,
         place=reactive.Value(place, name="place"),  # unnamed, it looks for a name for long
+        visit=reactive.Value(0, name="visit"),
         look=reactive.Value(shared.looks.ready(place), name="look"),
         target=reactive.Value(None, name="target"),
         view=reactive.Value(None, name="view"),
